@@ -1,0 +1,17 @@
+package tocsin
+
+import "time"
+
+// An Entry is one line of an alert's timeline, which only ever grows.
+type Entry struct {
+	Alert int64     `json:"alert"`
+	At    time.Time `json:"at"`
+	// Kind is "opened", "updated", "appended", "raised", "reopened", "closed",
+	// "acknowledged" or "note".
+	Kind string `json:"kind"`
+	// By is who did it: a person, "guardduty", or empty for tocsin itself.
+	By   string `json:"by,omitempty"`
+	Text string `json:"text,omitempty"`
+	// Event is the journal row that brought it, or 0.
+	Event int64 `json:"event,omitempty"`
+}
