@@ -41,7 +41,7 @@ func by(path string) func(*tocsin.Detection) {
 }
 
 // fold folds the versions, one a minute, and returns the alert and each activity.
-func fold(a tocsin.Alert, ds ...tocsin.Detection) (tocsin.Alert, []tocsin.Activity) {
+func fold(ds ...tocsin.Detection) (a tocsin.Alert, _ []tocsin.Activity) {
 	var acts []tocsin.Activity
 	for i, d := range ds {
 		var act tocsin.Activity
@@ -61,33 +61,93 @@ func TestFold(t *testing.T) {
 		status   tocsin.Status
 		count    int64
 	}{
-		{"a new finding opens an alert", []tocsin.Detection{version(0)},
-			[]tocsin.Verdict{tocsin.Opened}, []tocsin.Kind{tocsin.TellOpened}, tocsin.StatusOpen, 10},
-		{"an update brings news and wakes nobody", []tocsin.Detection{version(0), version(1)},
-			[]tocsin.Verdict{tocsin.Opened, tocsin.Updated}, []tocsin.Kind{tocsin.TellOpened, ""}, tocsin.StatusOpen, 20},
-		{"an older update is recorded and changes nothing", []tocsin.Detection{version(3), version(1)},
-			[]tocsin.Verdict{tocsin.Opened, tocsin.Appended}, []tocsin.Kind{tocsin.TellOpened, ""}, tocsin.StatusOpen, 40},
-		{"a copy by another path is recorded", []tocsin.Detection{version(0), version(0, by("https:api"))},
-			[]tocsin.Verdict{tocsin.Opened, tocsin.Appended}, []tocsin.Kind{tocsin.TellOpened, ""}, tocsin.StatusOpen, 10},
-		{"a higher severity tells again", []tocsin.Detection{version(0), version(1, high)},
-			[]tocsin.Verdict{tocsin.Opened, tocsin.Updated}, []tocsin.Kind{tocsin.TellOpened, tocsin.TellRaised}, tocsin.StatusOpen, 20},
-		{"a lower severity tells nobody", []tocsin.Detection{version(0), version(1, low)},
-			[]tocsin.Verdict{tocsin.Opened, tocsin.Updated}, []tocsin.Kind{tocsin.TellOpened, ""}, tocsin.StatusOpen, 20},
-		{"back to a severity it had before tells nobody", []tocsin.Detection{version(0, high), version(1, low), version(2, high)},
-			[]tocsin.Verdict{tocsin.Opened, tocsin.Updated, tocsin.Updated}, []tocsin.Kind{tocsin.TellOpened, "", ""}, tocsin.StatusOpen, 30},
-		{"archived closes", []tocsin.Detection{version(0), version(1, archived)},
-			[]tocsin.Verdict{tocsin.Opened, tocsin.Closed}, []tocsin.Kind{tocsin.TellOpened, tocsin.TellClosed}, tocsin.StatusClosed, 20},
-		{"archived from the first is recorded and wakes nobody", []tocsin.Detection{version(0, archived)},
-			[]tocsin.Verdict{tocsin.Closed}, []tocsin.Kind{""}, tocsin.StatusClosed, 10},
-		{"archived, then an older update: stays closed", []tocsin.Detection{version(2, archived), version(1)},
-			[]tocsin.Verdict{tocsin.Closed, tocsin.Appended}, []tocsin.Kind{"", ""}, tocsin.StatusClosed, 30},
-		{"unarchived soon after opens the same alert again", []tocsin.Detection{version(0), version(1, archived), version(2)},
-			[]tocsin.Verdict{tocsin.Opened, tocsin.Closed, tocsin.Opened}, []tocsin.Kind{tocsin.TellOpened, tocsin.TellClosed, tocsin.TellOpened}, tocsin.StatusOpen, 30},
-		{"a sender that does not count: each event is one", []tocsin.Detection{version(0, uncounted), version(0, uncounted), version(0, uncounted)},
-			[]tocsin.Verdict{tocsin.Opened, tocsin.Updated, tocsin.Updated}, []tocsin.Kind{tocsin.TellOpened, "", ""}, tocsin.StatusOpen, 3},
+		{
+			"a new finding opens an alert",
+			[]tocsin.Detection{version(0)},
+			[]tocsin.Verdict{tocsin.Opened},
+			[]tocsin.Kind{tocsin.TellOpened},
+			tocsin.StatusOpen, 10,
+		},
+		{
+			"an update brings news and wakes nobody",
+			[]tocsin.Detection{version(0), version(1)},
+			[]tocsin.Verdict{tocsin.Opened, tocsin.Updated},
+			[]tocsin.Kind{tocsin.TellOpened, ""},
+			tocsin.StatusOpen, 20,
+		},
+		{
+			"an older update is recorded and changes nothing",
+			[]tocsin.Detection{version(3), version(1)},
+			[]tocsin.Verdict{tocsin.Opened, tocsin.Appended},
+			[]tocsin.Kind{tocsin.TellOpened, ""},
+			tocsin.StatusOpen, 40,
+		},
+		{
+			"a copy by another path is recorded",
+			[]tocsin.Detection{version(0), version(0, by("https:api"))},
+			[]tocsin.Verdict{tocsin.Opened, tocsin.Appended},
+			[]tocsin.Kind{tocsin.TellOpened, ""},
+			tocsin.StatusOpen, 10,
+		},
+		{
+			"a higher severity tells again",
+			[]tocsin.Detection{version(0), version(1, high)},
+			[]tocsin.Verdict{tocsin.Opened, tocsin.Updated},
+			[]tocsin.Kind{tocsin.TellOpened, tocsin.TellRaised},
+			tocsin.StatusOpen, 20,
+		},
+		{
+			"a lower severity tells nobody",
+			[]tocsin.Detection{version(0), version(1, low)},
+			[]tocsin.Verdict{tocsin.Opened, tocsin.Updated},
+			[]tocsin.Kind{tocsin.TellOpened, ""},
+			tocsin.StatusOpen, 20,
+		},
+		{
+			"back to a severity it had before tells nobody",
+			[]tocsin.Detection{version(0, high), version(1, low), version(2, high)},
+			[]tocsin.Verdict{tocsin.Opened, tocsin.Updated, tocsin.Updated},
+			[]tocsin.Kind{tocsin.TellOpened, "", ""},
+			tocsin.StatusOpen, 30,
+		},
+		{
+			"archived closes",
+			[]tocsin.Detection{version(0), version(1, archived)},
+			[]tocsin.Verdict{tocsin.Opened, tocsin.Closed},
+			[]tocsin.Kind{tocsin.TellOpened, tocsin.TellClosed},
+			tocsin.StatusClosed, 20,
+		},
+		{
+			"archived from the first is recorded and wakes nobody",
+			[]tocsin.Detection{version(0, archived)},
+			[]tocsin.Verdict{tocsin.Closed},
+			[]tocsin.Kind{""},
+			tocsin.StatusClosed, 10,
+		},
+		{
+			"archived, then an older update: stays closed",
+			[]tocsin.Detection{version(2, archived), version(1)},
+			[]tocsin.Verdict{tocsin.Closed, tocsin.Appended},
+			[]tocsin.Kind{"", ""},
+			tocsin.StatusClosed, 30,
+		},
+		{
+			"unarchived soon after opens the same alert again",
+			[]tocsin.Detection{version(0), version(1, archived), version(2)},
+			[]tocsin.Verdict{tocsin.Opened, tocsin.Closed, tocsin.Opened},
+			[]tocsin.Kind{tocsin.TellOpened, tocsin.TellClosed, tocsin.TellOpened},
+			tocsin.StatusOpen, 30,
+		},
+		{
+			"a sender that does not count: each event is one",
+			[]tocsin.Detection{version(0, uncounted), version(0, uncounted), version(0, uncounted)},
+			[]tocsin.Verdict{tocsin.Opened, tocsin.Updated, tocsin.Updated},
+			[]tocsin.Kind{tocsin.TellOpened, "", ""},
+			tocsin.StatusOpen, 3,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			a, acts := fold(tocsin.Alert{}, tt.versions...)
+			a, acts := fold(tt.versions...)
 			for i, act := range acts {
 				if act.Verdict != tt.verdicts[i] || act.Tell != tt.tell[i] {
 					t.Errorf("step %d: %s, tell %q; want %s, tell %q", i, act.Verdict, act.Tell, tt.verdicts[i], tt.tell[i])
@@ -102,7 +162,7 @@ func TestFold(t *testing.T) {
 
 func TestNewsAfterAPersonClosedItOpensTheNextAlert(t *testing.T) {
 	t.Parallel()
-	a, _ := fold(tocsin.Alert{}, version(0))
+	a, _ := fold(version(0))
 	a.ID = 7
 	a, err := a.Close("ana", tocsin.ReasonFixed, noon.Add(time.Minute))
 	if err != nil {
@@ -119,7 +179,7 @@ func TestNewsAfterAPersonClosedItOpensTheNextAlert(t *testing.T) {
 
 func TestUnarchivedLongAfterOpensTheNextAlert(t *testing.T) {
 	t.Parallel()
-	a, _ := fold(tocsin.Alert{}, version(0), version(1, archived))
+	a, _ := fold(version(0), version(1, archived))
 	a.ID = 7
 	next, _ := a.Fold(version(2), a.ClosedAt.Add(11*time.Minute))
 	if next.ID != 0 || next.Previous != 7 {
@@ -129,7 +189,7 @@ func TestUnarchivedLongAfterOpensTheNextAlert(t *testing.T) {
 
 func TestWhoeverAcknowledgedItAcknowledgedSomethingSmaller(t *testing.T) {
 	t.Parallel()
-	a, _ := fold(tocsin.Alert{}, version(0))
+	a, _ := fold(version(0))
 	a, err := a.Acknowledge("ana", noon)
 	if err != nil {
 		t.Fatal(err)
@@ -146,7 +206,7 @@ func TestWhoeverAcknowledgedItAcknowledgedSomethingSmaller(t *testing.T) {
 
 func TestTheFirstAcknowledgementStands(t *testing.T) {
 	t.Parallel()
-	a, _ := fold(tocsin.Alert{}, version(0))
+	a, _ := fold(version(0))
 	a.ID = 42
 	a, err := a.Acknowledge("ana", noon)
 	if err != nil {
@@ -220,7 +280,7 @@ func endState(ds []tocsin.Detection) tocsin.Alert {
 // Folding never changes what the caller holds.
 func TestFoldLeavesItsArgumentsAlone(t *testing.T) {
 	t.Parallel()
-	a, _ := fold(tocsin.Alert{}, version(0, by("b:x")), version(0, by("d:x")))
+	a, _ := fold(version(0, by("b:x")), version(0, by("d:x")))
 	before := slices.Clone(a.Paths)
 	a.Fold(version(0, by("a:x")), noon)
 	a.Fold(version(0, by("c:x")), noon)
@@ -231,7 +291,7 @@ func TestFoldLeavesItsArgumentsAlone(t *testing.T) {
 
 func TestChangesAreSaidAsDifferences(t *testing.T) {
 	t.Parallel()
-	_, acts := fold(tocsin.Alert{}, version(0), version(1, high, by("https:api")))
+	_, acts := fold(version(0), version(1, high, by("https:api")))
 	want := []tocsin.Change{
 		{What: "severity", From: "medium 5", To: "high 8"},
 		{What: "count", From: "10", To: "20"},

@@ -67,11 +67,11 @@ func parseDecimal(token []byte) decimal {
 	point := false
 	zeros := 0 // seen since the last digit that was kept
 	for i, c := range token {
-		switch {
-		case c == '.':
+		switch c {
+		case '.':
 			point = true
 			continue
-		case c == 'e' || c == 'E':
+		case 'e', 'E':
 			d.exponent += parseExponent(token[i+1:]) + zeros
 			return d
 		}

@@ -157,7 +157,7 @@ func TestDepthBombs(t *testing.T) {
 		if ok, err := p.Match([]byte(event)); ok || err == nil {
 			t.Errorf("Match(%.10s…) = %v, %v, want an error", event, ok, err)
 		}
-		mustRefuse(t, event)
+		_ = mustRefuse(t, event)
 	}
 	if _, err := p.Match([]byte(deep("[", "]", maxDepth-1))); err != nil {
 		t.Errorf("Match of %d arrays: %v", maxDepth-1, err)
@@ -169,7 +169,7 @@ func TestManyLargeArrays(t *testing.T) {
 	var event, want strings.Builder
 	event.WriteString(`{"z":[{"q":1},{"r":1}]`)
 	want.WriteString(`{"z":{"q":[1],"r":[1]}`)
-	for _, key := range strings.Split("abcdefgh", "") {
+	for key := range strings.SplitSeq("abcdefgh", "") {
 		fmt.Fprintf(&event, `,%q:[%s{"v":1}]`, key, strings.Repeat(`{"v":1},`, 300))
 		fmt.Fprintf(&want, `,%q:{"v":[1]}`, key)
 	}
@@ -192,8 +192,8 @@ func TestOrIsBounded(t *testing.T) {
 	if got := len(parse(t, thousand).all); got != 1000 {
 		t.Errorf("%d combinations, want 1000", got)
 	}
-	mustRefuse(t, `{"a":{`+branches(10)+`},"b":{`+branches(10)+`},"c":{`+branches(11)+`}}`)
-	mustRefuse(t, `{`+branches(1001)+`}`)
+	_ = mustRefuse(t, `{"a":{`+branches(10)+`},"b":{`+branches(10)+`},"c":{`+branches(11)+`}}`)
+	_ = mustRefuse(t, `{`+branches(1001)+`}`)
 }
 
 // The scores are AWS's own, and those of its library; the quotes of a string

@@ -228,7 +228,7 @@ var (
 )
 
 func plainIP(s string) (netip.Addr, bool) {
-	if !(plainV4.MatchString(s) && len(s) <= 15) && !plainV6.MatchString(s) {
+	if v4 := plainV4.MatchString(s) && len(s) <= 15; !v4 && !plainV6.MatchString(s) {
 		return netip.Addr{}, false
 	}
 	a, err := netip.ParseAddr(zeros.ReplaceAllString(s, "$1"))

@@ -113,7 +113,7 @@ func (rs *Routes) matching(a tocsin.Alert) []int {
 func Document(a tocsin.Alert, account tocsin.Account) []byte {
 	doc, err := json.Marshal(document{
 		Type: a.Type, Title: a.Title, Level: a.Level, Severity: a.Severity,
-		Account: a.Detection.Account, AccountName: account.Name, Environment: account.Environment, Team: account.Team,
+		Account: a.Account, AccountName: account.Name, Environment: account.Environment, Team: account.Team,
 		Region: a.Region, Partition: a.Partition, Resource: a.Resource, Actor: a.Actor,
 		Sample: a.Sample, Rule: a.Rule, Count: a.Occurrences, Status: a.Status, Paths: a.Paths,
 	})

@@ -68,9 +68,10 @@ func (rs *Rules) First(event []byte) (r Rule, ok bool, err error) {
 }
 
 // Wanted says whether a detection reaches its account's minimum, and if not, why.
+// One whose level nobody knows is wanted: it may be the worst there is.
 func (rs *Rules) Wanted(d tocsin.Detection) (reason string, ok bool) {
 	a, known := rs.accounts[d.Account]
-	if !known || d.Level >= a.Minimum {
+	if !known || d.Level == tocsin.Unknown || d.Level >= a.Minimum {
 		return "", true
 	}
 	return fmt.Sprintf("%s is below the minimum of account %s (%s)", d.Level, a.Label(), a.Minimum), false
