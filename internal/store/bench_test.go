@@ -1,0 +1,179 @@
+//go:build !windows
+
+package store_test
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/store"
+	"github.com/tocsin-sec/tocsin/internal/store/storetest"
+)
+
+// BenchmarkUpdate measures durable transactions of n events of 5 KB. User and sys
+// are the CPU of this process, all threads: on PostgreSQL the server's is not in
+// it, on SQLite most of sys is the kernel copying pages to the log and the file.
+//
+//	journal   each event is a row in the journal
+//	all       each also opens an alert, with a line and a notification
+//	known     each is looked for by its delivery and folded into a known alert
+func BenchmarkUpdate(b *testing.B) {
+	for _, database := range []struct {
+		name string
+		open func(b *testing.B) *store.Store
+	}{
+		{"sqlite", func(b *testing.B) *store.Store { return open(b, "sqlite:"+b.TempDir()) }},
+		{"postgres", func(b *testing.B) *store.Store { return open(b, storetest.Postgres(b, "fsync=on")) }},
+	} {
+		for _, work := range []struct {
+			name string
+			do   func(l *load, tx *store.Tx) error
+		}{
+			{"journal", (*load).journal},
+			{"all", (*load).all},
+			{"known", (*load).known},
+		} {
+			for _, n := range []int{1, 16, 128} {
+				b.Run(fmt.Sprintf("%s/%s/%d", database.name, work.name, n), func(b *testing.B) {
+					s := database.open(b)
+					b.ReportAllocs()
+					loads := 0
+					user, system := cpuTime(b)
+					for b.Loop() {
+						l := newLoad(loads, n)
+						loads++
+						if err := s.Update(b.Context(), func(tx *store.Tx) error { return work.do(l, tx) }); err != nil {
+							b.Fatal(err)
+						}
+					}
+					events := float64(b.N * n)
+					userEnd, systemEnd := cpuTime(b)
+					b.ReportMetric(float64((userEnd-user).Microseconds())/events, "user-µs/event")
+					b.ReportMetric(float64((systemEnd-system).Microseconds())/events, "sys-µs/event")
+					b.ReportMetric(events/b.Elapsed().Seconds(), "events/s")
+				})
+			}
+		}
+	}
+}
+
+func cpuTime(b *testing.B) (user, system time.Duration) {
+	b.Helper()
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano()), time.Duration(usage.Stime.Nano())
+}
+
+// A load is one transaction's worth of events.
+type load struct {
+	events     []*tocsin.Event
+	deliveries []string
+	keys       []tocsin.Key
+}
+
+// rawEvent is 5 KB that do not compress to nothing.
+var rawEvent = func() []byte {
+	random := make([]byte, 3800)
+	_, _ = rand.Read(random)
+	return []byte(`{"detail-type":"GuardDuty Finding","detail":"` + base64.StdEncoding.EncodeToString(random) + `"}`)
+}()
+
+func newLoad(number, n int) *load {
+	l := &load{events: make([]*tocsin.Event, n), deliveries: make([]string, n), keys: make([]tocsin.Key, n)}
+	for i := range n {
+		var id [16]byte
+		_, _ = rand.Read(id[:])
+		k := number*n + i
+		l.deliveries[i] = hex.EncodeToString(id[:])
+		l.keys[i] = tocsin.KeyOf("aws", "111122223333", "eu-west-1", l.deliveries[i])
+		l.events[i] = &tocsin.Event{
+			Source: "org-topic", Via: "sns", Envelope: l.deliveries[i], ReceivedAt: time.Now(), Raw: rawEvent,
+			Verdict: tocsin.Filtered, Reason: "no rule wants it", Type: "Recon:EC2/Portscan",
+			Account: fmt.Sprintf("1111222233%02d", k%50), Region: fmt.Sprintf("region-%d", k%17), Level: tocsin.Medium,
+		}
+	}
+	return l
+}
+
+func (l *load) journal(tx *store.Tx) error { return tx.Journal(l.events, l.deliveries) }
+
+func (l *load) all(tx *store.Tx) error {
+	return l.fold(tx, map[tocsin.Key]tocsin.Alert{})
+}
+
+func (l *load) known(tx *store.Tx) error {
+	if _, err := tx.Seen(l.deliveries); err != nil {
+		return err
+	}
+	for i := range l.keys {
+		l.keys[i] = tocsin.KeyOf("aws", "111122223333", "eu-west-1", fmt.Sprint(i))
+	}
+	latest, err := tx.Latest(l.keys)
+	if err != nil {
+		return err
+	}
+	return l.fold(tx, latest)
+}
+
+func (l *load) fold(tx *store.Tx, latest map[tocsin.Key]tocsin.Alert) error {
+	now := time.Now()
+	alerts := make([]*tocsin.Alert, len(l.keys))
+	entries := make([]tocsin.Entry, len(l.keys))
+	owed := make([]*tocsin.Notification, len(l.keys))
+	for i, key := range l.keys {
+		a, _ := latest[key].Fold(detection(key), now)
+		alerts[i] = &a
+	}
+	if err := tx.Save(alerts...); err != nil {
+		return err
+	}
+	for i, a := range alerts {
+		l.events[i].Verdict, l.events[i].Alert = tocsin.Opened, a.ID
+	}
+	if err := tx.Journal(l.events, l.deliveries); err != nil {
+		return err
+	}
+	for i, a := range alerts {
+		entries[i] = tocsin.Entry{Alert: a.ID, At: now, Kind: "opened", By: "guardduty", Text: "by sns:org-topic", Event: l.events[i].Seq}
+		owed[i] = &tocsin.Notification{
+			Alert: a.ID, Receiver: "slack", Kind: tocsin.TellOpened, Why: "route 2", State: tocsin.Pending,
+			CreatedAt: now, Deadline: now.Add(24 * time.Hour), Due: now.Add(time.Minute), Attempts: 1,
+		}
+	}
+	if err := tx.Log(entries...); err != nil {
+		return err
+	}
+	return tx.Owe(owed)
+}
+
+// detection makes a document of about 1.5 KB.
+func detection(key tocsin.Key) tocsin.Detection {
+	return tocsin.Detection{
+		Key: key, Rule: "guardduty", Dialect: "guardduty", Type: "CryptoCurrency:EC2/BitcoinTool.B!DNS", ID: "16c3f1d2a6f94c9bb0c3d1e2f3a4b5c6",
+		Level: tocsin.High, Severity: 8,
+		Headline:    "EC2 i-0123456789abcdef0 (web-1) is asking for a Bitcoin pool",
+		Title:       "Bitcoin-related domain name queried by EC2 instance i-0123456789abcdef0.",
+		Description: "EC2 instance i-0123456789abcdef0 is querying a domain name that is associated with Bitcoin-related activity.",
+		Account:     "111122223333", Region: "eu-west-1", Partition: "aws",
+		Resource: tocsin.Resource{Type: "Instance", ID: "i-0123456789abcdef0", Name: "web-1", Tags: map[string]string{"team": "payments", "env": "prod"}},
+		Actor:    tocsin.Actor{IP: "203.0.113.7", Country: "Exampleland", Org: "AS64500 Example Hosting", Domain: "pool[.]example"},
+		Role:     "ACTOR",
+		Facts: []tocsin.Fact{
+			{Name: "Domain", Value: "pool[.]example"}, {Name: "By", Value: "203.0.113.7:443 (Exampleland, AS64500)"},
+			{Name: "VPC", Value: "vpc-0123456789abcdef0"}, {Name: "Role", Value: "arn:aws:iam::111122223333:role/web"},
+		},
+		Command:       "aws ec2 describe-instances --region eu-west-1 --instance-ids i-0123456789abcdef0",
+		Console:       "https://eu-west-1.console.aws.amazon.com/guardduty/home?region=eu-west-1#/findings?macros=current&fId=16c3f1d2a6f94c9bb0c3d1e2f3a4b5c6",
+		Documentation: "https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_finding-types-ec2.html",
+		Count:         3, FirstSeen: time.Now().Add(-time.Hour), LastSeen: time.Now(), CreatedAt: time.Now().Add(-time.Hour), UpdatedAt: time.Now(),
+		Path: "sns:org-topic",
+	}
+}

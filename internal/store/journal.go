@@ -1,0 +1,289 @@
+package store
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tocsin-sec/tocsin"
+)
+
+// Seen gives the journal rows of those deliveries that the journal has. A
+// delivery is an opaque identity of at most 64 bytes.
+func (tx *Tx) Seen(deliveries []string) (map[string]int64, error) {
+	seen := map[string]int64{}
+	asked := slices.DeleteFunc(slices.Clone(deliveries), func(d string) bool { return d == "" })
+	err := tx.db.queries(`
+		SELECT seq
+		FROM event
+		WHERE delivery = $1`,
+		len(asked), func(i int, args []any) []any {
+			return append(args, text(asked[i]))
+		}, func(i int, r row) error {
+			var seq int64
+			err := r.Scan(&seq)
+			seen[asked[i]] = seq
+			return err
+		})
+	return seen, err
+}
+
+// Redelivered counts one more delivery of each of the journal rows.
+func (tx *Tx) Redelivered(seqs []int64, at time.Time) error {
+	seqs = slices.Sorted(slices.Values(seqs))
+	ms := millis(at)
+	return tx.db.queries(`
+		UPDATE event
+		SET deliveries = deliveries + 1
+		WHERE seq = $1
+		RETURNING source, account, region`,
+		len(seqs), func(i int, args []any) []any {
+			return append(args, seqs[i])
+		}, func(_ int, r row) error {
+			var source, account, region string
+			err := r.Scan(&source, &account, &region)
+			tx.tallies.add(tallyVerdict, string(tocsin.Duplicate), "", 1, 0)
+			tx.heard(source, account, region, 0, ms)
+			return err
+		})
+}
+
+// Journal writes events with their verdict and sets their Seq. deliveries are
+// their identities, unique in the journal; an empty one is never a redelivery.
+func (tx *Tx) Journal(events []*tocsin.Event, deliveries []string) error {
+	if len(events) != len(deliveries) {
+		return fmt.Errorf("journal: %d events with %d deliveries", len(events), len(deliveries))
+	}
+	order := tx.order(len(events), func(i, j int) int { return cmp.Compare(deliveries[i], deliveries[j]) })
+	err := tx.db.inserts(`
+		INSERT INTO event (
+			received_at, source, via, envelope, verdict, reason, rule, alert,
+			deliveries, size, type, account, region, level, delivery
+		)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+		"seq", len(events), func(i int, args []any) []any {
+			ev, delivery := events[order[i]], any(nil)
+			if d := deliveries[order[i]]; d != "" {
+				delivery = text(d)
+			}
+			return append(args,
+				millis(ev.ReceivedAt), text(ev.Source), text(ev.Via), text(ev.Envelope),
+				text(string(ev.Verdict)), text(ev.Reason), text(ev.Rule), ev.Alert,
+				int64(max(1, ev.Deliveries)), int64(len(ev.Raw)), text(ev.Type), text(ev.Account), text(ev.Region),
+				int64(ev.Level), delivery)
+		}, func(i int, seq int64) {
+			events[order[i]].Seq = seq
+		})
+	if err != nil {
+		return err
+	}
+	err = tx.db.execs(`
+		INSERT INTO event_raw (seq, raw)
+		VALUES ($1, $2)`,
+		len(events), func(i int, args []any) []any {
+			ev := events[order[i]]
+			return append(args, ev.Seq, nonNil(ev.Raw))
+		}, nil)
+	if err != nil {
+		return err
+	}
+	for _, ev := range events {
+		ms := millis(ev.ReceivedAt)
+		tx.tallies.add(tallyVerdict, text(string(ev.Verdict)), "", 1, 0)
+		tx.heard(text(ev.Source), text(ev.Account), text(ev.Region), 1, ms)
+		tx.tallies.received(ms, ev.Seq)
+	}
+	return nil
+}
+
+// heard tallies n events of a source about a place, where they name one.
+func (tx *Tx) heard(source, account, region string, n, at int64) {
+	tx.tallies.add(tallySource, source, "", n, at)
+	if account != "" {
+		tx.tallies.add(tallyPlace, account, region, n, at)
+	}
+}
+
+// order is 0, 1 … n-1: sorted by compare where replicas write as well, so that
+// none waits for another in a circle; otherwise as it stands, as people expect.
+func (tx *Tx) order(n int, compare func(i, j int) int) []int {
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i
+	}
+	if tx.dialect.replicated {
+		slices.SortStableFunc(order, compare)
+	}
+	return order
+}
+
+// eventColumns are what scanEvent reads.
+const eventColumns = `
+	seq, received_at, source, via, envelope, verdict, reason, rule, alert,
+	deliveries, size, type, account, region, level`
+
+func scanEvent(r row) (tocsin.Event, error) {
+	var ev tocsin.Event
+	var received int64
+	var verdict string
+	var level int
+	err := r.Scan(
+		&ev.Seq, &received, &ev.Source, &ev.Via, &ev.Envelope, &verdict, &ev.Reason, &ev.Rule, &ev.Alert,
+		&ev.Deliveries, &ev.Size, &ev.Type, &ev.Account, &ev.Region, &level)
+	ev.ReceivedAt, ev.Verdict, ev.Level = moment(received), tocsin.Verdict(verdict), tocsin.Level(level)
+	return ev, err
+}
+
+// Event gives one journal row with its raw bytes, or ErrNotFound.
+func (tx *Tx) Event(seq int64) (tocsin.Event, error) {
+	events, err := tx.events(`
+		SELECT `+eventColumns+`
+		FROM event
+		WHERE seq = $1`, seq)
+	if err != nil {
+		return tocsin.Event{}, err
+	}
+	if len(events) == 0 {
+		return tocsin.Event{}, fmt.Errorf("event %d: %w", seq, ErrNotFound)
+	}
+	return events[0], tx.loadRaw(events)
+}
+
+// Events lists journal rows without their raw bytes, newest first.
+func (tx *Tx) Events(f EventFilter) ([]tocsin.Event, error) {
+	w, err := tx.eventsWhere(f)
+	if err != nil {
+		return nil, err
+	}
+	if f.Before > 0 {
+		w.and("seq < ?", f.Before)
+	}
+	return tx.events(`
+		SELECT `+eventColumns+`
+		FROM event`+w.text()+`
+		ORDER BY seq DESC
+		LIMIT `+w.arg(limit(f.Limit)), w.args...)
+}
+
+// walkRows and walkBytes bound what EachEvent holds at a time.
+const (
+	walkRows  = 256
+	walkBytes = 8 << 20
+)
+
+// EachEvent walks the journal rows that f chooses, raw bytes included, oldest
+// first, Limit and Before apart.
+func (tx *Tx) EachEvent(f EventFilter, yield func(tocsin.Event) error) error {
+	chosen, err := tx.eventsWhere(f)
+	if err != nil {
+		return err
+	}
+	for last := int64(0); ; {
+		w := chosen.clone()
+		w.and("seq > ?", last)
+		events, err := tx.events(`
+			SELECT `+eventColumns+`
+			FROM event`+w.text()+`
+			ORDER BY seq
+			LIMIT `+w.arg(int64(walkRows)), w.args...)
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		last = events[len(events)-1].Seq
+		for len(events) > 0 {
+			n := fitting(events)
+			if err := tx.loadRaw(events[:n]); err != nil {
+				return err
+			}
+			for _, ev := range events[:n] {
+				if err := yield(ev); err != nil {
+					return err
+				}
+			}
+			clear(events[:n]) // their bytes
+			events = events[n:]
+		}
+	}
+}
+
+// fitting is how many of the events together stay within walkBytes; at least one.
+func fitting(events []tocsin.Event) int {
+	size := 0
+	for n, ev := range events {
+		if size += ev.Size; size > walkBytes && n > 0 {
+			return n
+		}
+	}
+	return len(events)
+}
+
+func (tx *Tx) events(sql string, args ...any) ([]tocsin.Event, error) {
+	var events []tocsin.Event
+	err := tx.db.query(sql, args, func(r row) error {
+		ev, err := scanEvent(r)
+		events = append(events, ev)
+		return err
+	})
+	return events, err
+}
+
+// loadRaw fills in the raw bytes.
+func (tx *Tx) loadRaw(events []tocsin.Event) error {
+	return tx.db.queries(`
+		SELECT raw
+		FROM event_raw
+		WHERE seq = $1`,
+		len(events), func(i int, args []any) []any {
+			return append(args, events[i].Seq)
+		}, func(i int, r row) error {
+			return r.Scan(&events[i].Raw)
+		})
+}
+
+// eventsWhere says what f chooses, Before and Limit apart.
+func (tx *Tx) eventsWhere(f EventFilter) (where, error) {
+	var w where
+	w.equal("source", f.Source)
+	w.equal("account", f.Account)
+	w.equal("region", f.Region)
+	w.equal("type", f.Type)
+	w.equal("rule", f.Rule)
+	w.in("verdict", texts(f.Verdicts))
+	if f.Alert != 0 {
+		w.and("alert > 0 AND alert = ?", f.Alert) // as the index says it
+	}
+	if !f.Since.IsZero() {
+		w.and("received_at >= ?", millis(f.Since))
+	}
+	if !f.Until.IsZero() {
+		w.and("received_at < ?", millis(f.Until))
+	}
+	if f.Since.IsZero() && f.Until.IsZero() {
+		return w, nil
+	}
+	period, err := tx.period(f.Since, f.Until)
+	w.and("seq >= ?", period.first)
+	w.and("seq <= ?", period.last)
+	return w, err
+}
+
+// period is a range of rows outside of which none was received between since
+// and until. Times may be zero; an empty range ends before it begins.
+func (tx *Tx) period(since, until time.Time) (span, error) {
+	if err := tx.flush(); err != nil {
+		return span{}, err
+	}
+	var w where
+	if !since.IsZero() {
+		w.and("hour >= ?", hourOf(millis(since)))
+	}
+	if !until.IsZero() {
+		w.and("hour <= ?", hourOf(millis(until)))
+	}
+	var s span
+	err := tx.db.query(`
+		SELECT COALESCE(MIN(first_seq), 1), COALESCE(MAX(last_seq), 0)
+		FROM event_hour`+w.text(), w.args, func(r row) error { return r.Scan(&s.first, &s.last) })
+	return s, err
+}

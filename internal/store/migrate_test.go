@@ -1,0 +1,71 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// released has the SHA-256 of every migration that was released: databases exist
+// that ran it as it was, so it never changes. Add a file instead.
+var released = map[string]string{
+	"0001_begin": "151f8bf352253d779de2f8d4c5cae0ea3bea3d81dea507c2020623b6a8e34c64",
+}
+
+func TestReleasedMigrationsNeverChange(t *testing.T) {
+	t.Parallel()
+	steps, err := readMigrations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range steps {
+		got := fmt.Sprintf("%x", sha256.Sum256([]byte(step.text)))
+		if want := released[step.name]; got != want {
+			t.Errorf("%s has SHA-256 %s, want %q: a released migration never changes; a new one needs an entry here", step.name, got, want)
+		}
+	}
+	if len(steps) < len(released) {
+		t.Errorf("%d migrations were released, and %d are left", len(released), len(steps))
+	}
+}
+
+func TestNewerSchemaIsRefused(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := openDir(t, dir)
+	err := s.engine.update(t.Context(), func(db session) error {
+		_, err := db.exec("INSERT INTO schema_version (version, name, applied_at) VALUES (7, '0007_future', 0)")
+		return err
+	})
+	if err := errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open(t.Context(), "sqlite:"+dir)
+	if !errors.Is(err, ErrNewer) {
+		t.Fatalf("Open = %v, want ErrNewer", err)
+	}
+	for _, part := range []string{"tocsin.db: ", "version 7", "up to 1"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("Open = %v, want it to say %q", err, part)
+		}
+	}
+	// It let go of the directory.
+	if _, err := Open(context.Background(), "sqlite:"+dir); !errors.Is(err, ErrNewer) {
+		t.Errorf("Open again = %v, want ErrNewer", err)
+	}
+}
+
+func TestMigrationsRunOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := openDir(t, dir).Close(); err != nil {
+		t.Fatal(err)
+	}
+	s := openDir(t, dir)
+	if n := ask[int64](t, s.engine.view, "SELECT COUNT(*) FROM schema_version"); n != 1 {
+		t.Errorf("%d migrations were applied, want 1", n)
+	}
+}

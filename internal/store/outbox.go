@@ -1,0 +1,257 @@
+package store
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tocsin-sec/tocsin"
+)
+
+// Owe writes notifications and sets their IDs. One without a State is pending.
+// One with Attempts and a Due is taken as leased already: who writes it may
+// deliver it without a [Tx.Claim] once the transaction is committed.
+func (tx *Tx) Owe(notifications []*tocsin.Notification) error {
+	changes := make([]string, len(notifications))
+	for i, n := range notifications {
+		var err error
+		if changes[i], err = changesText(n.Changes); err != nil {
+			return err
+		}
+		if state := stateOf(n); state != tocsin.Pending {
+			tx.tallies.add(tallyNotification, string(state), "", 1, 0)
+		}
+	}
+	return tx.db.inserts(`
+		INSERT INTO notification (
+			alert, receiver, kind, why, changes, state, created_at, deadline,
+			due, leased, attempts, settled_at, ref, last_error
+		)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+		"id", len(notifications), func(i int, args []any) []any {
+			n := notifications[i]
+			state, leased := stateOf(n), int64(0)
+			if state == tocsin.Pending && n.Attempts > 0 {
+				leased = 1
+			}
+			return append(args,
+				n.Alert, text(n.Receiver), text(string(n.Kind)), text(n.Why), changes[i], text(string(state)), millis(n.CreatedAt), millis(n.Deadline),
+				millis(n.Due), leased, int64(n.Attempts), millis(n.SettledAt), text(n.Ref), text(n.LastError))
+		}, func(i int, id int64) {
+			notifications[i].ID = id
+		})
+}
+
+func stateOf(n *tocsin.Notification) tocsin.State {
+	return cmp.Or(n.State, tocsin.Pending)
+}
+
+// changesText is JSON, or empty for none.
+func changesText(changes []tocsin.Change) (string, error) {
+	if len(changes) == 0 {
+		return "", nil
+	}
+	encoded, err := json.Marshal(changes)
+	return string(encoded), err
+}
+
+// notificationColumns are what scanNotification reads.
+const notificationColumns = `
+	id, alert, receiver, kind, why, changes, state, created_at, deadline,
+	due, attempts, settled_at, ref, last_error`
+
+func scanNotification(r row) (tocsin.Notification, error) {
+	var n tocsin.Notification
+	var kind, state string
+	var changes []byte
+	var created, deadline, due, settled int64
+	err := r.Scan(
+		&n.ID, &n.Alert, &n.Receiver, &kind, &n.Why, &changes, &state, &created, &deadline,
+		&due, &n.Attempts, &settled, &n.Ref, &n.LastError)
+	if err != nil {
+		return n, err
+	}
+	n.Kind, n.State = tocsin.Kind(kind), tocsin.State(state)
+	n.CreatedAt, n.Deadline, n.Due, n.SettledAt = moment(created), moment(deadline), moment(due), moment(settled)
+	if len(changes) > 0 {
+		if err := json.Unmarshal(changes, &n.Changes); err != nil {
+			return n, fmt.Errorf("notification %d: %w", n.ID, err)
+		}
+	}
+	return n, nil
+}
+
+func (tx *Tx) notifications(sql string, args ...any) ([]tocsin.Notification, error) {
+	var list []tocsin.Notification
+	err := tx.db.query(sql, args, func(r row) error {
+		n, err := scanNotification(r)
+		list = append(list, n)
+		return err
+	})
+	return list, err
+}
+
+// isNext says of notification n that none before it is pending for the same
+// alert and receiver.
+const isNext = `
+	NOT EXISTS (
+		SELECT 1
+		FROM notification AS earlier
+		WHERE earlier.alert = n.alert
+			AND earlier.receiver = n.receiver
+			AND earlier.state = 'pending'
+			AND earlier.id < n.id
+	)`
+
+// Claim leases up to limit pending notifications of receiver that are due at now,
+// oldest first: it pushes their Due to now+lease and raises Attempts. Of one
+// alert and receiver it gives only the oldest that is pending, so that messages
+// keep their order.
+func (tx *Tx) Claim(receiver string, now time.Time, lease time.Duration, limit int) ([]tocsin.Notification, error) {
+	list, err := tx.notifications(`
+		WITH claimed AS MATERIALIZED (
+			SELECT n.id
+			FROM notification AS n
+			WHERE n.state = 'pending'
+				AND n.receiver = $1
+				AND n.due <= $2
+				AND `+isNext+`
+			ORDER BY n.due, n.id
+			LIMIT $3
+			`+tx.dialect.skipLocked+`
+		)
+		UPDATE notification
+		SET due = $4, leased = 1, attempts = attempts + 1
+		WHERE id IN (SELECT id FROM claimed)
+		RETURNING `+notificationColumns,
+		text(receiver), millis(now), int64(max(0, limit)), millis(now.Add(lease)))
+	slices.SortFunc(list, func(a, b tocsin.Notification) int { return cmp.Compare(a.ID, b.ID) })
+	return list, err
+}
+
+// Settle writes what came of attempts, and gives back the IDs of those it kept.
+// An empty Ref or Error leaves the one from before.
+func (tx *Tx) Settle(ss []Settlement) ([]int64, error) {
+	order := tx.order(len(ss), func(i, j int) int { return cmp.Compare(ss[i].ID, ss[j].ID) })
+	kept := make([]int64, 0, len(ss))
+	err := tx.db.execs(`
+		UPDATE notification
+		SET state = $1,
+			due = CASE WHEN $1 = 'pending' THEN $2 ELSE due END,
+			settled_at = $3,
+			leased = 0,
+			ref = CASE WHEN $4 = '' THEN ref ELSE $4 END,
+			last_error = CASE WHEN $5 = '' THEN last_error ELSE $5 END
+		WHERE id = $6
+			AND attempts = $7
+			AND state = 'pending'`,
+		len(ss), func(i int, args []any) []any {
+			s := &ss[order[i]]
+			settled := millis(s.At)
+			if s.State == tocsin.Pending {
+				settled = 0
+			}
+			return append(args, text(string(s.State)), millis(s.Due), settled, text(s.Ref), text(s.Error), s.ID, int64(s.Attempts))
+		}, func(i int, rows int64) error {
+			if rows == 0 {
+				return nil
+			}
+			s := &ss[order[i]]
+			kept = append(kept, s.ID)
+			if s.State != tocsin.Pending {
+				tx.tallies.add(tallyNotification, string(s.State), "", 1, 0)
+			}
+			return nil
+		})
+	return kept, err
+}
+
+// Release makes every pending notification due now whose lease this process
+// cannot have: called once at the start of a process that has the store alone.
+// What waits for its next attempt goes on waiting.
+func (tx *Tx) Release(now time.Time) error {
+	_, err := tx.db.exec(`
+		UPDATE notification
+		SET due = $1, leased = 0
+		WHERE state = 'pending'
+			AND leased = 1`, millis(now))
+	return err
+}
+
+// NextDue is, of each receiver, the earliest Due of a pending notification that
+// no earlier one of its alert holds up: when a [Tx.Claim] could give something.
+func (tx *Tx) NextDue() (map[string]time.Time, error) {
+	next := map[string]time.Time{}
+	err := tx.db.query(`
+		WITH RECURSIVE owed (receiver) AS (
+			SELECT MIN(receiver)
+			FROM notification
+			WHERE state = 'pending'
+			UNION ALL
+			SELECT (
+				SELECT MIN(n.receiver)
+				FROM notification AS n
+				WHERE n.state = 'pending'
+					AND n.receiver > owed.receiver
+			)
+			FROM owed
+			WHERE owed.receiver IS NOT NULL
+		)
+		SELECT owed.receiver, (
+			SELECT n.due
+			FROM notification AS n
+			WHERE n.state = 'pending'
+				AND n.receiver = owed.receiver
+				AND `+isNext+`
+			ORDER BY n.due
+			LIMIT 1
+		)
+		FROM owed
+		WHERE owed.receiver IS NOT NULL`, nil, func(r row) error {
+		var receiver string
+		var due int64
+		err := r.Scan(&receiver, &due)
+		next[receiver] = moment(due)
+		return err
+	})
+	return next, err
+}
+
+// Notification gives one notification, or ErrNotFound.
+func (tx *Tx) Notification(id int64) (tocsin.Notification, error) {
+	list, err := tx.notifications(`
+		SELECT `+notificationColumns+`
+		FROM notification
+		WHERE id = $1`, id)
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("notification %d: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return tocsin.Notification{}, err
+	}
+	return list[0], nil
+}
+
+// Notifications lists notifications, newest first.
+func (tx *Tx) Notifications(f NotificationFilter) ([]tocsin.Notification, error) {
+	var w where
+	if f.Alert != 0 {
+		w.and("alert = ?", f.Alert)
+	}
+	w.equal("receiver", f.Receiver)
+	if len(f.States) == 1 && f.States[0] == tocsin.Pending {
+		w.and("state = 'pending'") // as the index says it
+	} else {
+		w.in("state", texts(f.States))
+	}
+	if f.Before > 0 {
+		w.and("id < ?", f.Before)
+	}
+	return tx.notifications(`
+		SELECT `+notificationColumns+`
+		FROM notification`+w.text()+`
+		ORDER BY id DESC
+		LIMIT `+w.arg(limit(f.Limit)), w.args...)
+}

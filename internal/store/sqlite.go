@@ -1,0 +1,439 @@
+package store
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+
+	"modernc.org/sqlite"
+)
+
+// sqliteFile is the database's name within its directory.
+const sqliteFile = "tocsin.db"
+
+// sqlitePragmas are set on every connection.
+//
+//   - synchronous=FULL has each commit wait for the disk: what was acknowledged
+//     outlives a power cut (https://www.sqlite.org/pragma.html#pragma_synchronous).
+//   - journal_mode=WAL lets readers and the writer go on beside each other.
+//   - page_size=8192 holds an event of some kilobytes without an overflow page.
+//   - wal_autocheckpoint in pages: 32 MB, so that a page that many commits change
+//     is copied back once.
+//
+// They are run here, in this order, since the driver sorts those in its URL, and
+// a page_size after journal_mode has no effect.
+var sqlitePragmas = []string{
+	"busy_timeout = 10000",
+	"page_size = 8192",
+	"journal_mode = WAL",
+	"synchronous = FULL",
+	"wal_autocheckpoint = 4000",
+	"journal_size_limit = 67108864",
+	"temp_store = MEMORY",
+}
+
+// sqliteEngine is a directory with one connection that writes and several that
+// read. The connections are the driver's own; each is used by whoever took it
+// out of its channel.
+type sqliteEngine struct {
+	file    string
+	lock    *lock
+	writer  chan *sqliteConn
+	readers chan *sqliteConn // nil ones are not opened yet
+	closed  chan struct{}
+	closing sync.Once
+}
+
+// openSQLite opens the directory, which it creates, and locks.
+func openSQLite(ctx context.Context, dir string) (engine, error) {
+	if dir == "" {
+		return nil, errors.New("store \"sqlite:\": want sqlite:DIRECTORY")
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	lock, err := lockDirectory(dir)
+	if err != nil {
+		return nil, err
+	}
+	e := &sqliteEngine{
+		file:    filepath.Join(dir, sqliteFile),
+		lock:    lock,
+		writer:  make(chan *sqliteConn, 1),
+		readers: make(chan *sqliteConn, max(4, 2*runtime.GOMAXPROCS(0))),
+		closed:  make(chan struct{}),
+	}
+	for range cap(e.readers) {
+		e.readers <- nil
+	}
+	// The writer comes first: it creates the file.
+	writer, err := connectSQLite(ctx, e.file, "cache_size = -32768")
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", e.file, err), lock.release())
+	}
+	e.writer <- writer
+	return e, nil
+}
+
+func connectSQLite(ctx context.Context, file string, pragmas ...string) (*sqliteConn, error) {
+	absolute, err := filepath.Abs(file)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.ToSlash(absolute)
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path // C:/…, https://www.sqlite.org/uri.html
+	}
+	connector, err := sqlite.NewConnector("file:" + (&url.URL{Path: path}).EscapedPath())
+	if err != nil {
+		return nil, err
+	}
+	conn, err := connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &sqliteConn{conn: conn, ctx: ctx, during: ctx, statements: map[string]driver.Stmt{}}
+	for _, pragma := range append(sqlitePragmas[:len(sqlitePragmas):len(sqlitePragmas)], pragmas...) {
+		if _, err := c.exec("PRAGMA " + pragma); err != nil {
+			return nil, errors.Join(err, c.close())
+		}
+	}
+	c.forget()
+	return c, nil
+}
+
+func (e *sqliteEngine) update(ctx context.Context, f func(session) error) error {
+	c, err := e.take(ctx, e.writer)
+	if err != nil {
+		return err
+	}
+	defer func() { e.writer <- c }()
+	// Its statements are short, and the driver starts a goroutine for each
+	// statement whose context can end: the session asks the context itself.
+	c.ctx, c.during = ctx, context.Background()
+	return c.transact("BEGIN IMMEDIATE", f)
+}
+
+func (e *sqliteEngine) view(ctx context.Context, f func(session) error) error {
+	c, err := e.take(ctx, e.readers)
+	if err != nil {
+		return err
+	}
+	defer func() { e.readers <- c }()
+	if c == nil {
+		if c, err = connectSQLite(ctx, e.file, "cache_size = -4096", "query_only = 1"); err != nil {
+			return fmt.Errorf("%s: %w", e.file, err)
+		}
+	}
+	c.ctx, c.during = ctx, ctx
+	return c.transact("BEGIN", f)
+}
+
+func (e *sqliteEngine) take(ctx context.Context, from chan *sqliteConn) (*sqliteConn, error) {
+	select {
+	case <-e.closed:
+		return nil, ErrClosed
+	default:
+	}
+	select {
+	case c := <-from:
+		return c, nil
+	case <-e.closed:
+		return nil, ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// close closes the readers first: the last connection, the writer, moves the
+// write-ahead log into the file.
+func (e *sqliteEngine) close() error {
+	var errs []error
+	e.closing.Do(func() {
+		close(e.closed)
+		for range cap(e.readers) {
+			if c := <-e.readers; c != nil {
+				errs = append(errs, c.close())
+			}
+		}
+		errs = append(errs, (<-e.writer).close())
+		errs = append(errs, e.lock.release())
+	})
+	return errors.Join(errs...)
+}
+
+// A sqliteConn is one connection with its prepared statements.
+type sqliteConn struct {
+	conn driver.Conn
+	// ctx is that of the transaction under way; during is what the driver gets.
+	ctx, during context.Context
+	statements  map[string]driver.Stmt
+	// Buffers for arguments, used again for each statement.
+	args  []any
+	named []driver.NamedValue
+}
+
+// transact runs f between begin and COMMIT, or rolls back, also if f panics.
+func (c *sqliteConn) transact(begin string, f func(session) error) error {
+	if _, err := c.exec(begin); err != nil {
+		return err
+	}
+	committed := false
+	defer func() {
+		if !committed {
+			c.ctx, c.during = context.Background(), context.Background()
+			// Where the database rolled back by itself this is an error, and fine.
+			_, _ = c.exec("ROLLBACK")
+		}
+	}()
+	if err := f(c); err != nil {
+		return err
+	}
+	if _, err := c.exec("COMMIT"); err != nil {
+		return err
+	}
+	committed = true
+	return nil
+}
+
+func (c *sqliteConn) exec(sql string, args ...any) (int64, error) {
+	st, err := c.prepare(sql)
+	if err != nil {
+		return 0, err
+	}
+	result, err := st.ExecContext(c.during, c.name(args))
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+func (c *sqliteConn) execs(sql string, n int, bind binder, done func(i int, rows int64) error) error {
+	st, err := c.prepare(sql)
+	if err != nil {
+		return err
+	}
+	for i := range n {
+		result, err := st.ExecContext(c.during, c.bind(i, bind))
+		if err != nil {
+			return err
+		}
+		if done == nil {
+			continue
+		}
+		rows, _ := result.RowsAffected()
+		if err := done(i, rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inserts asks for the last rowid instead of RETURNING the column, which would
+// make a result set of each insert.
+func (c *sqliteConn) inserts(sql, _ string, n int, bind binder, id func(i int, id int64)) error {
+	st, err := c.prepare(sql)
+	if err != nil {
+		return err
+	}
+	for i := range n {
+		result, err := st.ExecContext(c.during, c.bind(i, bind))
+		if err != nil {
+			return err
+		}
+		rowid, _ := result.LastInsertId()
+		id(i, rowid)
+	}
+	return nil
+}
+
+func (c *sqliteConn) query(sql string, args []any, each func(row) error) error {
+	st, err := c.prepare(sql)
+	if err != nil {
+		return err
+	}
+	return c.rows(st, c.name(args), each)
+}
+
+func (c *sqliteConn) queries(sql string, n int, bind binder, each func(i int, r row) error) error {
+	st, err := c.prepare(sql)
+	if err != nil {
+		return err
+	}
+	for i := range n {
+		err := c.rows(st, c.bind(i, bind), func(r row) error { return each(i, r) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *sqliteConn) rows(st sqliteStatement, args []driver.NamedValue, each func(row) error) error {
+	rows, err := st.QueryContext(c.during, args)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	values := make(sqliteRow, len(rows.Columns()))
+	for {
+		err := rows.Next(values)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil {
+			err = each(values)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// sqliteStatement is what a statement of the driver can do.
+type sqliteStatement interface {
+	driver.Stmt
+	driver.StmtExecContext
+	driver.StmtQueryContext
+}
+
+// maxStatements bounds the prepared statements kept: filters make new texts.
+const maxStatements = 256
+
+// prepare gives the prepared statement, unless the context has ended.
+func (c *sqliteConn) prepare(sql string) (sqliteStatement, error) {
+	if err := c.ctx.Err(); err != nil {
+		return nil, err
+	}
+	if st, ok := c.statements[sql]; ok {
+		return st.(sqliteStatement), nil
+	}
+	if len(c.statements) >= maxStatements {
+		c.forget()
+	}
+	st, err := c.conn.(driver.ConnPrepareContext).PrepareContext(c.during, positional(sql))
+	if err != nil {
+		return nil, fmt.Errorf("%w in %q", err, sql)
+	}
+	c.statements[sql] = st
+	return st.(sqliteStatement), nil
+}
+
+func (c *sqliteConn) forget() {
+	for sql, st := range c.statements {
+		_ = st.Close()
+		delete(c.statements, sql)
+	}
+}
+
+func (c *sqliteConn) close() error {
+	c.forget()
+	return c.conn.Close()
+}
+
+func (c *sqliteConn) bind(i int, bind binder) []driver.NamedValue {
+	c.args = bind(i, c.args[:0])
+	return c.name(c.args)
+}
+
+func (c *sqliteConn) name(args []any) []driver.NamedValue {
+	c.named = c.named[:0]
+	for i, arg := range args {
+		c.named = append(c.named, driver.NamedValue{Ordinal: i + 1, Value: arg})
+	}
+	return c.named
+}
+
+// positional writes ? for $1, $2 … if each stands once and in order: the driver
+// looks up a $n by its name at each run.
+func positional(sql string) string {
+	var out strings.Builder
+	rest := sql
+	for n := 1; ; n++ {
+		before, after, found := strings.Cut(rest, "$")
+		out.WriteString(before)
+		if !found {
+			return out.String()
+		}
+		end := 0
+		for end < len(after) && after[end] >= '0' && after[end] <= '9' {
+			end++
+		}
+		if after[:end] != strconv.Itoa(n) {
+			return sql
+		}
+		out.WriteByte('?')
+		rest = after[end:]
+	}
+}
+
+// A sqliteRow is one row as the driver gives it.
+type sqliteRow []driver.Value
+
+func (r sqliteRow) Scan(into ...any) error {
+	if len(into) != len(r) {
+		return fmt.Errorf("%d columns for %d variables", len(r), len(into))
+	}
+	for i, value := range r {
+		if err := scan(value, into[i]); err != nil {
+			return fmt.Errorf("column %d: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+// scan copies what the driver gives into one of a session's types.
+func scan(value driver.Value, into any) error {
+	switch to := into.(type) {
+	case *int64:
+		if v, ok := value.(int64); ok {
+			*to = v
+			return nil
+		}
+	case *int:
+		if v, ok := value.(int64); ok {
+			*to = int(v)
+			return nil
+		}
+	case *float64:
+		switch v := value.(type) {
+		case float64:
+			*to = v
+			return nil
+		case int64:
+			*to = float64(v)
+			return nil
+		}
+	case *string:
+		switch v := value.(type) {
+		case string:
+			*to = v
+			return nil
+		case nil:
+			*to = ""
+			return nil
+		}
+	case *[]byte:
+		switch v := value.(type) {
+		case []byte:
+			*to = v
+			return nil
+		case string:
+			*to = []byte(v)
+			return nil
+		case nil:
+			*to = nil
+			return nil
+		}
+	}
+	return fmt.Errorf("%T into %T", value, into)
+}
