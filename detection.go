@@ -33,8 +33,9 @@ type Detection struct {
 	// Type is the finding's type, "CryptoCurrency:EC2/BitcoinTool.B!DNS", or the
 	// event's detail-type.
 	Type string `json:"type"`
-	// ID is the finding's id as people copy it.
-	ID       string  `json:"id"`
+	// ID is the finding's id as people copy it. In JSON it is finding_id, since an
+	// alert's id is its own.
+	ID       string  `json:"finding_id"`
 	Level    Level   `json:"level"`
 	Severity float64 `json:"severity,omitempty"` // GuardDuty's 1.0 to 10.0; 0 if unknown
 

@@ -1,0 +1,276 @@
+// Package email tells people by e-mail, over SMTP
+// (RFC 5321): plain text first, then HTML.
+//
+// Messages of one alert make one thread: later ones refer to the first one's
+// Message-ID and keep its subject, except that an alert that got worse says so.
+package email
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	netmail "net/mail"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/wneessen/go-mail"
+
+	"github.com/tocsin-sec/tocsin/internal/notify"
+	"github.com/tocsin-sec/tocsin/internal/secret"
+)
+
+// Kind is the e-mail notifier. A mail six hours late is of no use to anybody.
+var Kind = kind()
+
+func kind() notify.Kind {
+	k := notify.Define("email", "Sends e-mail over SMTP.", open)
+	k.Patience = 6 * time.Hour
+	return k
+}
+
+// Config are the settings of an e-mail receiver.
+type Config struct {
+	To            []string      `json:"to" doc:"Addresses that are told: alice@example.com or Alice <alice@example.com>."`
+	From          string        `json:"from" doc:"Address that the mail is from."`
+	SMTP          string        `json:"smtp" doc:"Mail server as host:port: smtp.example.com:587."`
+	Username      string        `json:"username,omitempty" doc:"User name at the mail server; without it nobody logs in."`
+	Password      secret.String `json:"password,omitempty" doc:"Password at the mail server."`
+	TLS           string        `json:"tls,omitempty" doc:"starttls, which is then required; tls from the first byte (usually port 465); or none, which is for a server on this machine." default:"starttls"`
+	Insecure      bool          `json:"insecure,omitempty" doc:"Allow tls: none to another machine: findings and password go over the network in clear."`
+	CAFile        string        `json:"ca_file,omitempty" doc:"PEM file of certificate authorities to trust instead of the system's."`
+	SubjectPrefix string        `json:"subject_prefix,omitempty" doc:"What subjects begin with, in square brackets." default:"tocsin"`
+	ListID        string        `json:"list_id,omitempty" doc:"List-Id for filters in mail programs: alerts.example.com. By default it is made of the receiver's name and the domain of from."`
+}
+
+func open(c Config, env notify.Env) (notify.Notifier, error) {
+	n := &notifier{name: env.Name, log: env.Log, now: env.Now, username: c.Username, password: c.Password}
+	if err := n.addresses(c); err != nil {
+		return nil, err
+	}
+	if err := n.server(c); err != nil {
+		return nil, err
+	}
+	if n.prefix = notify.Clean(c.SubjectPrefix); n.prefix == "" {
+		n.prefix = "tocsin"
+	}
+	if n.listID = c.ListID; n.listID == "" {
+		n.listID = "<" + token(env.Name) + "." + n.domain + ">"
+	} else {
+		n.listID = "<" + strings.Trim(notify.Clean(n.listID), "<> ") + ">"
+	}
+	return n, nil
+}
+
+// addresses reads whom the mail is from and for.
+func (n *notifier) addresses(c Config) error {
+	from, err := netmail.ParseAddress(c.From)
+	if err != nil {
+		return fmt.Errorf("from: %q is not a mail address", c.From)
+	}
+	n.from = from
+	_, n.domain, _ = strings.Cut(from.Address, "@")
+	if len(c.To) == 0 {
+		return errors.New("to: names nobody")
+	}
+	for _, text := range c.To {
+		to, err := netmail.ParseAddress(text)
+		if err != nil {
+			return fmt.Errorf("to: %q is not a mail address", text)
+		}
+		n.to = append(n.to, to)
+	}
+	return nil
+}
+
+// server reads how the mail server is reached.
+func (n *notifier) server(c Config) error {
+	host, port, err := net.SplitHostPort(c.SMTP)
+	if err == nil {
+		n.port, err = strconv.Atoi(port)
+	}
+	if err != nil || host == "" || n.port < 1 || n.port > 65535 {
+		return fmt.Errorf("smtp: %q is not host:port, such as smtp.example.com:587", c.SMTP)
+	}
+	n.host = host
+	n.tls = &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+	switch c.TLS {
+	case "", "starttls":
+		n.mode = startTLS
+	case "tls":
+		n.mode = implicitTLS
+	case "none":
+		n.mode = noTLS
+		if !c.Insecure && !loopback(host) {
+			return fmt.Errorf("tls: none would send findings to %s in clear; use starttls, or set insecure: true", host)
+		}
+	default:
+		return fmt.Errorf("tls: %q is none of starttls, tls, none", c.TLS)
+	}
+	if c.Username == "" && !c.Password.IsZero() {
+		return errors.New("username: is not set, but password is")
+	}
+	if c.CAFile == "" {
+		return nil
+	}
+	pem, err := os.ReadFile(c.CAFile)
+	if err != nil {
+		return fmt.Errorf("ca_file: %w", err)
+	}
+	n.tls.RootCAs = x509.NewCertPool()
+	if !n.tls.RootCAs.AppendCertsFromPEM(pem) {
+		return fmt.Errorf("ca_file: %s holds no certificate", c.CAFile)
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && addr.IsLoopback()
+}
+
+type mode int
+
+const (
+	startTLS mode = iota
+	implicitTLS
+	noTLS
+)
+
+type notifier struct {
+	name     string
+	log      *slog.Logger
+	now      func() time.Time
+	from     *netmail.Address
+	to       []*netmail.Address
+	domain   string // of from
+	host     string
+	port     int
+	tls      *tls.Config
+	mode     mode
+	username string
+	password secret.String
+	prefix   string
+	listID   string
+}
+
+// Notify sends the message to every recipient in one go and returns its
+// Message-ID, or that of the alert's first message. It is a success once the
+// server took it for one of them; who was refused is logged.
+func (n *notifier) Notify(ctx context.Context, m notify.Message) (string, error) {
+	msg, err := n.compose(m)
+	if err != nil {
+		return "", notify.Permanent(fmt.Errorf("email: %w", err))
+	}
+	refused, err := n.send(ctx, msg)
+	for _, r := range refused {
+		n.log.WarnContext(ctx, "recipient refused", "receiver", n.name, "alert", m.Alert.ID, "err", r)
+	}
+	if err != nil {
+		return "", fmt.Errorf("email: %w", err)
+	}
+	if ref := reference(m.Ref); ref != "" {
+		return ref, nil
+	}
+	return "<" + n.messageID(m) + ">", nil
+}
+
+// compose makes the mail.
+func (n *notifier) compose(m notify.Message) (*mail.Msg, error) {
+	page := newPage(m, n.now())
+	msg := mail.NewMsg(mail.WithNoDefaultUserAgent(), mail.WithEncoding(mail.EncodingQP), mail.WithBoundary(boundary(m.ID)))
+	msg.FromMailAddress(n.from)
+	msg.ToMailAddress(n.to...)
+	msg.Subject(n.subject(m))
+	msg.SetDateWithValue(m.At.UTC())
+	msg.SetMessageIDWithValue(n.messageID(m))
+	if ref := reference(m.Ref); ref != "" {
+		msg.SetGenHeader(mail.HeaderInReplyTo, ref)
+		msg.SetGenHeader(mail.HeaderReferences, ref)
+	}
+	// RFC 3834, section 5; and what Exchange looks for.
+	msg.SetGenHeader("Auto-Submitted", "auto-generated")
+	msg.SetGenHeader(mail.HeaderXAutoResponseSuppress, "All")
+	msg.SetGenHeader("List-Id", n.listID)
+	msg.SetBodyString(mail.TypeTextPlain, page.text())
+	html, err := page.html()
+	if err != nil {
+		return nil, err
+	}
+	msg.AddAlternativeString(mail.TypeTextHTML, html)
+	return msg, nil
+}
+
+// subject is the same for all messages of an alert that did not get worse since,
+// so that mail programs which thread by subject keep them together. Hence its
+// level is the worst that the alert had, and it does not say what became of it.
+func (n *notifier) subject(m notify.Message) string {
+	level := notify.LookOf(max(m.Alert.Worst, m.Alert.Level)).Word
+	place := strings.TrimSpace(notify.AccountLabel(m) + " " + notify.Region(m))
+	open := "[" + n.prefix + "][" + level + "]"
+	if m.Alert.Sample {
+		open += "[SAMPLE]"
+	}
+	end := fmt.Sprintf(" (#%d)", m.Alert.ID)
+	what := notify.Headline(m)
+	if place != "" {
+		what = place + ": " + what
+	}
+	subject := open + " " + notify.Truncate(what, 110, notify.Runes) + end
+	if reference(m.Ref) != "" {
+		subject = "Re: " + subject
+	}
+	return subject
+}
+
+// messageID is the same for every attempt at one notification, so that a mail
+// that was taken twice can be told.
+func (n *notifier) messageID(m notify.Message) string {
+	sum := sha256.Sum256([]byte(n.name + "\x00" + m.ID))
+	return fmt.Sprintf("alert-%d.%s@%s", m.Alert.ID, hex.EncodeToString(sum[:12]), n.domain)
+}
+
+// boundary parts the mail; it cannot be foreseen by who wrote the finding.
+func boundary(id string) string {
+	sum := sha256.Sum256([]byte("boundary\x00" + id))
+	return hex.EncodeToString(sum[:16])
+}
+
+// reference is a Message-ID as it stands in a header (RFC 5322, section 3.6.4),
+// or "" if ref is none.
+func reference(ref string) string {
+	inner, ok := strings.CutPrefix(ref, "<")
+	inner, closed := strings.CutSuffix(inner, ">")
+	if !ok || !closed || len(ref) > 250 || strings.Count(inner, "@") != 1 {
+		return ""
+	}
+	for _, c := range []byte(inner) {
+		if c <= ' ' || c > '~' || c == '<' || c == '>' {
+			return ""
+		}
+	}
+	return ref
+}
+
+// token is s as one label of a List-Id.
+func token(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-':
+			return r
+		}
+		return '-'
+	}, s)
+	if s == "" {
+		return "tocsin"
+	}
+	return s
+}

@@ -1,0 +1,90 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestRetryAfterDateIsReadByTheReceiversClock(t *testing.T) {
+	t.Parallel()
+	theirs := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC) // six years behind ours
+	h := http.Header{}
+	h.Set("Date", theirs.Format(http.TimeFormat))
+	h.Set("Retry-After", theirs.Add(30*time.Second).Format(http.TimeFormat))
+	if wait, ok := retryAfter(h, time.Now()); !ok || wait != 30*time.Second {
+		t.Errorf("retryAfter = %v, %v, want 30s", wait, ok)
+	}
+	h.Set("Retry-After", theirs.Add(-time.Hour).Format(http.TimeFormat))
+	if wait, ok := retryAfter(h, time.Now()); !ok || wait != 0 {
+		t.Errorf("retryAfter of a time that has passed = %v, %v, want 0", wait, ok)
+	}
+	h.Set("Retry-After", "0.25") // as Discord writes it
+	if wait, ok := retryAfter(h, time.Now()); !ok || wait != 250*time.Millisecond {
+		t.Errorf("retryAfter of 0.25 = %v, %v, want 250ms", wait, ok)
+	}
+	for _, nonsense := range []string{"-1", "NaN", "soon"} {
+		h.Set("Retry-After", nonsense)
+		if wait, ok := retryAfter(h, time.Now()); ok {
+			t.Errorf("retryAfter of %s = %v, want none", nonsense, wait)
+		}
+	}
+}
+
+func TestPostErrorsDoNotQuoteTheAddress(t *testing.T) {
+	t.Parallel()
+	const token = "t0ken-t0ken-t0ken"
+	closed := httptest.NewServer(http.NotFoundHandler())
+	closed.Close()
+	for name, address := range map[string]string{
+		"nobody listens":    closed.URL + "/" + token,
+		"cannot be parsed":  "https://" + token + ":x y/%zz",
+		"no host":           "/" + token,
+		"no such scheme":    "gopher://example.com/" + token,
+		"a control in it":   "https://example.com/" + token + "\x7f",
+		"a user's password": strings.Replace(closed.URL, "://", "://u:"+token+"@", 1),
+	} {
+		_, err := Post(t.Context(), http.DefaultClient, address, nil, nil)
+		if err == nil || strings.Contains(err.Error(), token) {
+			t.Errorf("%s: Post = %v, want an error without the token", name, err)
+		}
+	}
+}
+
+func TestPostSaysWhatTheReceiverSaid(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+		w.Write([]byte("unknown field \x1b[1mlevle\x1b[0m\n" + strings.Repeat("blah ", 1000)))
+	}))
+	defer server.Close()
+	_, err := Post(t.Context(), server.Client(), server.URL, nil, []byte("{}"))
+	status, ok := errors.AsType[*StatusError](err)
+	if !ok || status.Status != 400 || !strings.HasPrefix(status.Excerpt, "unknown field [1mlevle[0m blah") || Runes(status.Excerpt) > 200 {
+		t.Errorf("Post = %v", err)
+	}
+	if !IsPermanent(err) {
+		t.Errorf("%v is not permanent", err)
+	}
+}
+
+func TestPostLeavesTheCallersHeadersAlone(t *testing.T) {
+	t.Parallel()
+	var got http.Header
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Header }))
+	defer server.Close()
+	h := http.Header{"X-Key": {"v"}}
+	if _, err := Post(context.Background(), server.Client(), server.URL, h, nil); err != nil {
+		t.Fatal(err)
+	}
+	if len(h) != 1 {
+		t.Errorf("the caller's headers became %v", h)
+	}
+	if got.Get("X-Key") != "v" || got.Get("Content-Type") != "application/json" || got.Get("User-Agent") != "tocsin" {
+		t.Errorf("headers sent: %v", got)
+	}
+}
