@@ -1,0 +1,383 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/collect"
+	"github.com/tocsin-sec/tocsin/internal/notify"
+	"github.com/tocsin-sec/tocsin/internal/routing"
+	"github.com/tocsin-sec/tocsin/internal/rules"
+	"github.com/tocsin-sec/tocsin/internal/secret"
+	"github.com/tocsin-sec/tocsin/library"
+)
+
+// build makes a configuration of a file and checks what only shows once all of
+// it is known. What it returns is good only if there are no problems.
+func (d *decoder) build(f file) *Config {
+	c := &Config{Listen: f.Listen, Intake: f.Intake, PublicURL: strings.TrimRight(f.PublicURL, "/"), Store: f.Store}
+	d.checkAddresses(f)
+	c.TLS = d.certificate(f)
+	c.Sources = d.sources(f)
+	c.Receivers = d.receivers(f)
+	known := make([]string, len(c.Receivers))
+	for i, r := range c.Receivers {
+		known[i] = r.Name
+	}
+	c.Accounts = d.accounts(f, known)
+	c.Rules = d.rules(f, c.Accounts)
+	c.Routes = d.routes(f, c.Accounts, known)
+	return c
+}
+
+func (d *decoder) checkAddresses(f file) {
+	d.checkAddress("listen", f.Listen)
+	if f.Intake != "" {
+		d.checkAddress("intake", f.Intake)
+		if f.Intake == f.Listen && !strings.HasSuffix(f.Listen, ":0") {
+			d.fail(d.spot("intake"), "intake", "is the same as listen: senders need an address of their own, or none")
+		}
+	}
+	if f.PublicURL != "" {
+		u, err := url.Parse(f.PublicURL)
+		if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.RawQuery != "" || u.Fragment != "" {
+			d.fail(d.spot("public_url"), "public_url", "%q is not a URL such as https://tocsin.example.com", f.PublicURL)
+		}
+	}
+	scheme, rest, _ := strings.Cut(f.Store, ":")
+	if !slices.Contains([]string{"sqlite", "postgres", "postgresql"}, scheme) || rest == "" {
+		d.fail(d.spot("store"), "store", "want sqlite:<folder> or postgres://user@host/database") // it may hold a password: it is not shown
+	}
+}
+
+func (d *decoder) checkAddress(key, address string) {
+	if host, port, err := net.SplitHostPort(address); err != nil {
+		d.fail(d.spot(key), key, "%q is not an address and a port, such as 127.0.0.1:8080", address)
+	} else if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		d.fail(d.spot(key), key, "%q is not a port, want a number up to 65535", port)
+	} else if strings.ContainsAny(host, "/ ") {
+		d.fail(d.spot(key), key, "%q is not a host", host)
+	}
+}
+
+// certificate are the files of the certificate, which have to be there.
+func (d *decoder) certificate(f file) TLS {
+	if f.TLS == nil || d.failed("tls") {
+		return TLS{}
+	}
+	if err := f.TLS.check(); err != nil {
+		d.fail(d.spot("tls"), "tls", "%s", err)
+	}
+	return *f.TLS
+}
+
+// written are the keys of a map in the order of the file.
+func written[K ~string, V any](d *decoder, path string, m map[K]V) []K {
+	keys := make([]K, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, func(a, b K) int {
+		x, y := d.keySpot(join(path, string(a))), d.keySpot(join(path, string(b)))
+		if x.line != y.line {
+			return x.line - y.line
+		}
+		if x.column != y.column {
+			return x.column - y.column
+		}
+		return strings.Compare(string(a), string(b))
+	})
+	return keys
+}
+
+var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+
+func (d *decoder) checkName(path, name string) {
+	if !nameForm.MatchString(name) {
+		d.fail(d.keySpot(path), path, "name %q: want letters, digits, '-', '_' and '.', at most 63, the first a letter or digit", name)
+	}
+}
+
+func (d *decoder) sources(f file) []Source {
+	var all []Source
+	for _, name := range written(d, "sources", f.Sources) {
+		path := join("sources", name)
+		d.checkName(path, name)
+		picked := f.Sources[name].Kind
+		i := slices.IndexFunc(d.kinds.Collectors, func(k collect.Kind) bool { return k.Name == picked.name })
+		if i < 0 {
+			continue // told by the decoder
+		}
+		kind := d.kinds.Collectors[i]
+		s := Source{Name: name, Kind: kind.Name, Open: func(env collect.Env) (collect.Collector, error) { return kind.Open(picked.decode, env) }}
+		d.try(picked, func() (any, error) { return s.Open(trialCollector(name)) })
+		all = append(all, s)
+	}
+	if len(f.Sources) == 0 {
+		d.warn(d.spot("sources"), "sources", "there is none: no events come in")
+	}
+	return all
+}
+
+func (d *decoder) receivers(f file) []Receiver {
+	var all []Receiver
+	for _, name := range written(d, "receivers", f.Receivers) {
+		path := join("receivers", name)
+		d.checkName(path, name)
+		entry := f.Receivers[name]
+		r := Receiver{Name: name, Kind: entry.Kind.name, Timeout: entry.Timeout}
+		i := slices.IndexFunc(d.kinds.Notifiers, func(k notify.Kind) bool { return k.Name == entry.Kind.name })
+		if i >= 0 {
+			kind, picked := d.kinds.Notifiers[i], entry.Kind
+			r.Rate, r.Patience = kind.Rate, kind.Patience
+			r.Open = func(env notify.Env) (notify.Notifier, error) { return kind.Open(picked.decode, env) }
+			d.try(picked, func() (any, error) { return r.Open(trialNotifier(name)) })
+		}
+		if entry.Rate != nil {
+			r.Rate = *entry.Rate
+		}
+		if r.Rate < 0 {
+			d.fail(d.spot(path+".rate"), path+".rate", "is negative; 0 is no limit")
+		}
+		if entry.Timeout == 0 && !d.failed(path) {
+			d.fail(d.spot(path+".timeout"), path+".timeout", "is 0: no attempt would have any time")
+		}
+		all = append(all, r) // also without a kind, so that its name is known
+	}
+	return all
+}
+
+// try opens what was chosen, and tells what its own checks say. A setting that
+// the error begins with is where the problem is.
+func (d *decoder) try(c chosen, open func() (any, error)) {
+	if d.failed(c.path) {
+		return
+	}
+	opened, err := open()
+	if closer, ok := opened.(io.Closer); ok && err == nil {
+		_ = closer.Close() // it holds nothing yet
+	}
+	if err == nil {
+		return
+	}
+	text := strings.TrimPrefix(err.Error(), c.name+": ")
+	for _, key := range d.settingsOf(&c) {
+		rest, ok := strings.CutPrefix(text, key)
+		if _, written := d.spots[join(c.path, key)]; !ok || !written {
+			continue
+		}
+		if rest, ok := strings.CutPrefix(rest, ": "); ok {
+			path := join(c.path, key)
+			d.fail(d.spot(path), path, "%s", rest)
+			return
+		}
+		if strings.HasPrefix(rest, " ") {
+			d.fail(d.spot(join(c.path, key)), c.path, "%s", text)
+			return
+		}
+	}
+	d.fail(c.at, c.path, "%s", text)
+}
+
+// trialCollector reaches nothing and keeps nothing.
+func trialCollector(name string) collect.Env {
+	return collect.Env{
+		Name: name, Log: slog.New(slog.DiscardHandler), Now: time.Now, HTTP: offline(),
+		Handle:    func(http.Handler) {},
+		Token:     func() (secret.String, error) { return secret.New(strings.Repeat("0", 64)), nil },
+		State:     forgetful{},
+		PublicURL: "https://tocsin.invalid/in/" + name,
+	}
+}
+
+func trialNotifier(name string) notify.Env {
+	return notify.Env{Name: name, Log: slog.New(slog.DiscardHandler), Now: time.Now, HTTP: offline(), Out: io.Discard}
+}
+
+// offline is a client that dials nothing. Its transport is a plain one, since
+// that is what notifiers that guard their connections know how to change.
+func offline() *http.Client {
+	return &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		return nil, errors.New("nothing is sent while a configuration is checked")
+	}}}
+}
+
+type forgetful struct{}
+
+func (forgetful) Load(context.Context, string) ([]byte, error) { return nil, nil }
+func (forgetful) Save(context.Context, string, []byte) error   { return nil }
+
+func (d *decoder) accounts(f file, known []string) map[string]tocsin.Account {
+	all := make(map[string]tocsin.Account, len(f.Accounts))
+	for id, a := range f.Accounts {
+		d.checkReceivers(join("accounts", string(id))+".receivers", a.Receivers, known)
+		all[string(id)] = tocsin.Account{
+			ID: string(id), Name: a.Name, Environment: a.Environment, Team: a.Team, Minimum: a.Minimum, Receivers: a.Receivers,
+		}
+	}
+	return all
+}
+
+// checkReceivers tells of names that no receiver has.
+func (d *decoder) checkReceivers(path string, list names, known []string) {
+	for i, name := range list {
+		at := index(path, i)
+		if _, ok := d.spots[at]; !ok {
+			at = path // one name, not in a list
+		}
+		switch {
+		case name == "":
+			d.fail(d.spot(at), at, "is empty: name a receiver")
+		case !slices.Contains(known, name):
+			d.fail(d.spot(at), at, "no receiver %q%s", name, didYouMean(name, known))
+		case slices.Index(list, name) < i:
+			d.fail(d.spot(at), at, "receiver %q is there twice", name)
+		}
+	}
+}
+
+func (d *decoder) rules(f file, accounts map[string]tocsin.Account) *rules.Rules {
+	var all []rules.Rule
+	var reached reach
+	names := map[string]position{}
+	for i, r := range f.Rules {
+		path := index("rules", i)
+		made, text, ok := d.rule(r, path)
+		if first, twice := names[made.Name]; twice && made.Name != "" {
+			d.fail(d.spot(path), path, "rule %q is there twice, first in line %d", made.Name, first.line)
+			continue
+		}
+		names[made.Name] = d.spot(path)
+		if !ok {
+			continue
+		}
+		if by := reached.add(fmt.Sprintf("rule %q", made.Name), text); by != "" {
+			d.warn(d.spot(path), path, "never reached: %s before it matches all that it matches, and the first that matches decides", by)
+		}
+		all = append(all, made)
+	}
+	if len(f.Rules) == 0 {
+		d.warn(d.spot("rules"), "rules", `there is none: no event opens an alert; "- use: guardduty" takes every GuardDuty finding`)
+	}
+	rs, err := rules.New(all, accounts)
+	if err != nil {
+		d.fail(d.spot("rules"), "rules", "%s", err)
+	}
+	return rs
+}
+
+func (d *decoder) rule(r rule, path string) (made rules.Rule, text []byte, ok bool) {
+	before := len(d.problems)
+	if r.Use != "" {
+		if r.Name != "" || r.Pattern.text != nil || r.Drop != "" || r.Alert != nil {
+			d.fail(d.spot(path), path, `"use" stands alone: the shipped rule has the rest`)
+			return made, nil, false
+		}
+		shipped, err := Shipped(r.Use)
+		if err != nil {
+			d.fail(d.spot(join(path, "use")), join(path, "use"), "no shipped rule %q%s", r.Use, didYouMean(r.Use, library.Names()))
+			return made, nil, false
+		}
+		return shipped.Rule, shipped.text, true
+	}
+	_, hasPattern := d.spots[join(path, "pattern")]
+	switch {
+	case d.failed(path) && r.Name == "" && !hasPattern:
+		return made, nil, false // what was meant is told already
+	case r.Name == "" && !hasPattern:
+		d.fail(d.spot(path), path, `want "use", or "name" and "pattern"`)
+		return made, nil, false
+	case r.Name == "":
+		d.fail(d.spot(path), path, `"name" is missing`)
+	case !hasPattern:
+		d.fail(d.spot(path), path, `"pattern" is missing`)
+	case r.Pattern.text == nil && !d.failed(join(path, "pattern")):
+		d.fail(d.spot(join(path, "pattern")), join(path, "pattern"), "is empty")
+	}
+	if r.Drop != "" && r.Alert != nil {
+		d.fail(d.keySpot(join(path, "alert")), path, `"drop" and "alert": want one of them`)
+	}
+	if _, dropped := d.spots[join(path, "drop")]; dropped && r.Drop == "" && !d.failed(join(path, "drop")) {
+		d.fail(d.spot(join(path, "drop")), join(path, "drop"), "is empty: say why, it is recorded with each event")
+	}
+	made = rules.Rule{Name: r.Name, Pattern: r.Pattern.parsed, Drop: r.Drop}
+	if r.Alert != nil {
+		d.checkKeys(join(join(path, "alert"), "key"), r.Alert.Key)
+		made.Alert = rules.Alert{Level: r.Alert.Level, Title: r.Alert.Title, Key: r.Alert.Key}
+	}
+	return made, r.Pattern.text, len(d.problems) == before && made.Pattern != nil
+}
+
+var keyForm = regexp.MustCompile(`^\$(\.[A-Za-z0-9_:-]+)+$`)
+
+func (d *decoder) checkKeys(path string, keys names) {
+	for i, key := range keys {
+		at := index(path, i)
+		if _, ok := d.spots[at]; !ok {
+			at = path
+		}
+		if !keyForm.MatchString(key) {
+			d.fail(d.spot(at), at, "%q is not a path into the event, such as $.detail.userIdentity.accountId or $.resources.0", key)
+		}
+	}
+}
+
+func (d *decoder) routes(f file, accounts map[string]tocsin.Account, known []string) *routing.Routes {
+	var all []routing.Route
+	var reached reach
+	seen := map[string]position{}
+	for i, r := range f.Routes {
+		path := index("routes", i)
+		d.checkReceivers(path+".receivers", r.Receivers, known)
+		if _, ok := d.spots[path+".receivers"]; ok && len(r.Receivers) == 0 && !d.failed(path) {
+			d.fail(d.spot(path+".receivers"), path+".receivers", "is empty: name a receiver")
+		}
+		if r.Name != "" {
+			if first, twice := seen[r.Name]; twice {
+				d.fail(d.spot(path+".name"), path+".name", "route %q is there twice, first in line %d", r.Name, first.line)
+			}
+			seen[r.Name] = d.spot(path + ".name")
+		}
+		d.checkFields(r.Pattern, path+".pattern")
+		if d.failed(path) {
+			continue
+		}
+		text := r.Pattern.text
+		if text == nil {
+			text = []byte("{}")
+		}
+		label := fmt.Sprintf("route %d", i+1)
+		if r.Name != "" {
+			label = fmt.Sprintf("route %q", r.Name)
+		}
+		by := reached.by(text)
+		if !r.Continue {
+			reached.add(label, text)
+		}
+		if by != "" {
+			d.warn(d.spot(path), path, "never reached: %s before it matches all that it matches; it needs continue: true", by)
+		}
+		all = append(all, routing.Route{Name: r.Name, Pattern: r.Pattern.parsed, Receivers: r.Receivers, Continue: r.Continue})
+	}
+	if _, ok := d.spots["fallback"]; ok && len(f.Fallback) == 0 && !d.failed("fallback") {
+		d.fail(d.spot("fallback"), "fallback", "is empty: name a receiver that is told of alerts that nobody else is told of")
+	}
+	d.checkReceivers("fallback", f.Fallback, known)
+	rs, err := routing.New(all, f.Fallback, accounts)
+	if err != nil && !d.failed("fallback") && len(f.Fallback) > 0 {
+		d.fail(d.spot("routes"), "routes", "%s", err)
+	}
+	return rs
+}

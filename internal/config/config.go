@@ -1,0 +1,138 @@
+// Package config reads tocsin.yml, the one file that says what is collected,
+// what matters, whose it is and how they are told.
+//
+// Reading is strict, and tells everything that is wrong at once, each with file,
+// line and column. A vendor's settings are decoded into the vendor's own struct;
+// the same structs make the reference ([Reference]) and the JSON Schema
+// ([Schema]). Secrets and other texts may name what they are to be, as
+// ${env:NAME} or ${file:/path}, which is looked up after parsing.
+//
+// Every source and receiver is opened once while the file is checked, with an
+// environment that reaches nothing, so that what a vendor's own checks refuse is
+// known before anything starts.
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"reflect"
+	"time"
+
+	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/collect"
+	"github.com/tocsin-sec/tocsin/internal/notify"
+	"github.com/tocsin-sec/tocsin/internal/routing"
+	"github.com/tocsin-sec/tocsin/internal/rules"
+)
+
+// Kinds are the ways in and the ways to tell people that a file may name.
+type Kinds struct {
+	Collectors []collect.Kind
+	Notifiers  []notify.Kind
+}
+
+// A Config is a file that was read and checked. It is not changed any more.
+type Config struct {
+	// Listen is a host and port. The host may be empty: all addresses.
+	Listen string
+	// Intake is where senders reach the sources if that is not Listen, or "".
+	Intake string
+	// TLS is the certificate of whichever of the two senders reach; zero for none.
+	TLS TLS
+	// PublicURL is empty or has no slash at its end.
+	PublicURL string
+	// Store is "sqlite:<folder>" or a postgres:// URL.
+	Store     string
+	Sources   []Source   // in the order of the file
+	Receivers []Receiver // in the order of the file
+	Accounts  map[string]tocsin.Account
+	Rules     *rules.Rules
+	Routes    *routing.Routes
+	// Hash is the SHA-256 of the text in hexadecimal. It does not change when what
+	// a reference names does.
+	Hash string
+	// Warnings are what is likely not meant, in the order of the file.
+	Warnings Problems
+}
+
+// A Source is one way by which events come in.
+type Source struct {
+	Name, Kind string
+	Open       func(collect.Env) (collect.Collector, error)
+}
+
+// A Receiver is one place where people are told.
+type Receiver struct {
+	Name, Kind string
+	// Rate is how many messages a second it takes; 0 is no limit.
+	Rate float64
+	// Timeout is how long one attempt may take, Patience how long a message is
+	// tried at all.
+	Timeout, Patience time.Duration
+	Open              func(notify.Env) (notify.Notifier, error)
+}
+
+// StoreLabel is Store as it may be shown: a URL's password is left out.
+func (c *Config) StoreLabel() string {
+	if u, err := url.Parse(c.Store); err == nil && u.User != nil {
+		return u.Redacted()
+	}
+	return c.Store
+}
+
+// Rehearse is the receiver with its name, but writing to the console: for a trial
+// that is to reach nobody.
+func Rehearse(r Receiver, kinds Kinds) Receiver {
+	for _, k := range kinds.Notifiers {
+		if k.Name != "console" {
+			continue
+		}
+		settings := reflect.New(k.Config).Elem()
+		if settings.Kind() == reflect.Struct {
+			setDefaults(fieldsOf(k.Config), settings)
+		}
+		c := chosen{name: k.Name, settings: settings}
+		return Receiver{
+			Name: r.Name, Kind: k.Name, Timeout: r.Timeout, Patience: r.Patience,
+			Open: func(env notify.Env) (notify.Notifier, error) { return k.Open(c.decode, env) },
+		}
+	}
+	r.Open = func(notify.Env) (notify.Notifier, error) {
+		return nil, errors.New("there is no console to rehearse on")
+	}
+	return r
+}
+
+// Load reads and checks a file. What is wrong with it comes as [Problems].
+func Load(path string, kinds Kinds) (*Config, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	return Parse(path, text, kinds)
+}
+
+// Parse checks the text of a file; name is how problems call it. It looks at the
+// environment and at files where the text names them. What is wrong comes as
+// [Problems].
+func Parse(name string, text []byte, kinds Kinds) (*Config, error) {
+	doc, problem := readYAML(name, text)
+	if problem != nil {
+		return nil, Problems{*problem}
+	}
+	d := newDecoder(name, doc, kinds)
+	var f file
+	d.value(doc.root, "", reflect.ValueOf(&f).Elem())
+	sum := sha256.Sum256(text)
+	c := d.build(f)
+	if len(d.problems) > 0 {
+		return nil, d.problems.inOrder()
+	}
+	c.Hash = hex.EncodeToString(sum[:])
+	c.Warnings = d.warnings.inOrder()
+	return c, nil
+}

@@ -1,0 +1,207 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml/ast"
+
+	"github.com/tocsin-sec/tocsin"
+)
+
+// file is tocsin.yml, in the order in which an event travels. What is written
+// here is the reference and the JSON Schema.
+type file struct {
+	Listen    string              `json:"listen" default:"127.0.0.1:8080" doc:"Address and port of pages, API and sources. Pages and API are served on loopback only."`
+	Intake    string              `json:"intake" doc:"Address and port of the sources alone, for senders from elsewhere: 0.0.0.0:8443. Left out, they are reached at listen."`
+	TLS       *TLS                `json:"tls" doc:"Certificate of the address that senders reach: of intake, or of listen where there is no intake. Left out, a proxy before it has to speak HTTPS."`
+	PublicURL string              `json:"public_url" doc:"How the world reaches this server, for links in messages and for senders: https://tocsin.example.com."`
+	Store     string              `json:"store" default:"sqlite:./tocsin-data" doc:"Where everything is kept: sqlite: and a folder, made if it is missing, or postgres://user@host/database."`
+	Sources   map[string]source   `json:"sources" doc:"How events come in, by name. Each entry names one kind with its settings; the name is part of the URL, /in/<name>."`
+	Accounts  map[account]details `json:"accounts" doc:"What is known of AWS accounts, by the account id in quotes. Dashes are taken out: 1234-5678-9012 is 123456789012."`
+	Rules     []rule              `json:"rules" doc:"Which events matter. They are tried in order and the first that matches decides; an event that none matches is recorded as filtered."`
+	Routes    []route             `json:"routes" doc:"Who is told of an alert. They are tried in order and the first that matches decides, unless it says continue; an alert that none matches goes to the receivers of its account, or else to the fallback."`
+	Fallback  names               `json:"fallback" required:"true" doc:"Receivers that are told of alerts that nobody else is told of. Its use is counted and shown."`
+	Receivers map[string]receiver `json:"receivers" doc:"How people are told, by name. Each entry names one kind with its settings."`
+}
+
+type source struct {
+	Kind chosen `json:"kind" kinds:"collectors"`
+}
+
+type receiver struct {
+	Kind    chosen        `json:"kind" kinds:"notifiers"`
+	Rate    *float64      `json:"rate" doc:"How many messages a second it is sent at most; 0 is no limit. Left out, it is what the vendor publishes."`
+	Timeout time.Duration `json:"timeout" default:"15s" doc:"How long one attempt may take."`
+}
+
+// details are what is written of an account.
+type details struct {
+	Name        string       `json:"name" doc:"How people call it."`
+	Environment string       `json:"environment" doc:"Such as prod; routes can ask for it."`
+	Team        string       `json:"team" doc:"Who owns it; routes can ask for it."`
+	Minimum     tocsin.Level `json:"minimum" doc:"The lowest level worth an alert in this account. What is below is recorded as filtered."`
+	Receivers   names        `json:"receivers" doc:"Who is told of the account's alerts unless a route says otherwise."`
+}
+
+type rule struct {
+	Use     string       `json:"use" doc:"A shipped rule, by name; nothing else stands beside it."`
+	Name    string       `json:"name" doc:"What it is called in the journal, in alerts and in messages."`
+	Pattern eventPattern `json:"pattern" doc:"An EventBridge event pattern over the whole event."`
+	Drop    string       `json:"drop" doc:"Why its events are recorded as filtered, and no alert opened."`
+	Alert   *outcome     `json:"alert" doc:"What the alert is to be where the event does not say it. GuardDuty findings say it themselves."`
+}
+
+type outcome struct {
+	Level tocsin.Level `json:"level" doc:"Level of the alert."`
+	Title string       `json:"title" doc:"What happened, in a few words."`
+	Key   names        `json:"key" doc:"Paths into the event, such as $.detail.userIdentity.accountId. Events in which the values at all of them are the same are one alert."`
+}
+
+type route struct {
+	Name      string       `json:"name" doc:"What messages say they came by. Left out, it is its number: route 2."`
+	Pattern   eventPattern `json:"pattern" doc:"An event pattern over the alert's fields. Left out, it matches every alert."`
+	Receivers names        `json:"receivers" required:"true" doc:"Who is told."`
+	Continue  bool         `json:"continue" default:"false" doc:"Go on to the next routes after this one matched."`
+}
+
+// account is a key of accounts.
+type account string
+
+// UnmarshalText takes dashes out and wants 12 digits.
+func (a *account) UnmarshalText(text []byte) error {
+	digits := strings.ReplaceAll(string(text), "-", "")
+	if !isDigits(digits) || len(digits) != 12 {
+		what := fmt.Sprintf("has %d digits", len(digits))
+		if !isDigits(digits) {
+			what = "is no number"
+		}
+		return fmt.Errorf("account id %q %s, want 12 digits", text, what)
+	}
+	*a = account(digits)
+	return nil
+}
+
+// names is one name or a list of them.
+type names []string
+
+func (ns *names) read(d *decoder, n ast.Node, path string) {
+	switch n.(type) {
+	case *ast.SequenceNode:
+		d.list(n, path, reflect.ValueOf(ns).Elem())
+		return
+	case *ast.MappingNode, *ast.MappingValueNode:
+		d.fail(d.spots[path], path, "got mapping, want string or list")
+		return
+	}
+	if kindOf(n) == "nothing" {
+		return
+	}
+	if name, ok := d.text(n, path); ok {
+		*ns = names{name}
+	}
+}
+
+// chosen is the one kind, with its settings, that an entry of sources or
+// receivers names.
+type chosen struct {
+	name     string
+	settings reflect.Value // a value of the kind's Config
+	at       position      // of the kind's key
+	path     string        // "receivers.soc.slack"
+}
+
+// A choice is a kind as decoder, schema and reference see it.
+type choice struct {
+	name, doc string
+	config    reflect.Type
+}
+
+func (k Kinds) choices(of string) []choice {
+	var all []choice
+	if of == "collectors" {
+		for _, c := range k.Collectors {
+			all = append(all, choice{c.Name, c.Doc, c.Config})
+		}
+	} else {
+		for _, n := range k.Notifiers {
+			all = append(all, choice{n.Name, n.Doc, n.Config})
+		}
+	}
+	slices.SortFunc(all, func(a, b choice) int { return strings.Compare(a.name, b.name) })
+	return all
+}
+
+// choose finds the kind among the keys that the entry has besides those that all
+// kinds have in common.
+func (d *decoder) choose(entries []entry, path string, common []string, of string, into reflect.Value) {
+	choices := d.kinds.choices(of)
+	known := make([]string, len(choices))
+	for i, c := range choices {
+		known[i] = c.name
+	}
+	var picked *chosen
+	for _, e := range entries {
+		if i := slices.Index(known, e.key); i < 0 {
+			continue
+		} else if picked != nil {
+			d.fail(e.at, path, "two kinds, %s and %s: want one", picked.name, e.key)
+		} else {
+			picked = &chosen{name: e.key, at: e.at, path: join(path, e.key), settings: reflect.New(choices[i].config).Elem()}
+			d.spots[picked.path+" key"] = e.at
+			d.value(e.node, picked.path, picked.settings)
+		}
+	}
+	strangers := 0
+	for _, e := range entries {
+		if slices.Contains(known, e.key) {
+			continue
+		}
+		strangers++
+		if picked != nil {
+			d.fail(e.at, path, "unknown key %q%s", e.key, didYouMean(e.key, append(slices.Clone(common), d.settingsOf(picked)...)))
+		} else {
+			d.fail(e.at, path, "unknown kind %q%s", e.key, didYouMean(e.key, append(slices.Clone(known), common...)))
+		}
+	}
+	if picked == nil {
+		if strangers == 0 {
+			d.fail(d.spots[path], path, "no kind; want one of %s", strings.Join(known, ", "))
+		}
+		return
+	}
+	into.Set(reflect.ValueOf(*picked))
+}
+
+// settingsOf are the keys that a person may have put a level too high.
+func (d *decoder) settingsOf(c *chosen) []string {
+	if c.settings.Kind() != reflect.Struct {
+		return nil
+	}
+	var keys []string
+	for _, f := range fieldsOf(c.settings.Type()) {
+		keys = append(keys, f.key)
+	}
+	return keys
+}
+
+// decode puts the settings that were read into what a kind's Open gives it.
+func (c chosen) decode(into any) error {
+	v := reflect.ValueOf(into)
+	if v.Kind() != reflect.Pointer || v.IsNil() || !c.settings.IsValid() || v.Elem().Type() != c.settings.Type() {
+		return fmt.Errorf("%s: its settings are not of type %T", c.name, into)
+	}
+	v.Elem().Set(c.settings)
+	return nil
+}
+
+// words are what a person may write where a type reads text, if they are few.
+func words(t reflect.Type) []string {
+	if t == reflect.TypeFor[tocsin.Level]() {
+		return tocsin.Levels()
+	}
+	return nil
+}

@@ -1,0 +1,102 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A Problem is one thing that is wrong with a configuration, and where.
+type Problem struct {
+	File         string
+	Line, Column int    // from 1; 0 where the file as a whole is meant
+	Path         string // "receivers.soc.slack"; empty for the top of the file
+	Text         string // `unknown key "chanel" (did you mean "channel"?)`
+}
+
+// Error is "tocsin.yml:12:5: receivers.soc.slack: unknown key …".
+func (p Problem) Error() string {
+	where := p.File
+	if p.Line > 0 {
+		where = fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+	}
+	if p.Path == "" {
+		return where + ": " + p.Text
+	}
+	return where + ": " + p.Path + ": " + p.Text
+}
+
+// Problems are all that is wrong with a configuration, in the order of its lines.
+type Problems []Problem
+
+// Error is one line for each problem.
+func (ps Problems) Error() string {
+	lines := make([]string, len(ps))
+	for i, p := range ps {
+		lines[i] = p.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// ProblemsOf are the problems that err holds, if it came from [Parse] or [Load].
+func ProblemsOf(err error) (Problems, bool) { return errors.AsType[Problems](err) }
+
+// inOrder sorts problems by line and leaves out what was said already.
+func (ps Problems) inOrder() Problems {
+	slices.SortStableFunc(ps, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	return slices.Compact(ps)
+}
+
+// didYouMean is ` (did you mean "channel"?)`, or the known words where they are
+// few and none of them is near.
+func didYouMean(word string, known []string) string {
+	if near := nearest(word, known); near != "" {
+		return fmt.Sprintf(" (did you mean %q?)", near)
+	}
+	if len(known) == 0 || len(known) > 16 {
+		return ""
+	}
+	return "; known: " + strings.Join(known, ", ")
+}
+
+// nearest is the known word that takes the fewest edits to reach, if it is near
+// enough to be meant.
+func nearest(word string, known []string) string {
+	plain := strings.NewReplacer("-", "", "_", "", " ", "", ".", "")
+	word = plain.Replace(strings.ToLower(word))
+	best, distance := "", max(1, len(word)/3)+1
+	for _, k := range known {
+		if n := edits(word, plain.Replace(strings.ToLower(k))); n < distance {
+			best, distance = k, n
+		}
+	}
+	return best
+}
+
+// edits is how many letters have to be put in, left out, changed or swapped with
+// their neighbour to make b of a (optimal string alignment).
+func edits(a, b string) int {
+	older, old, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		older, old, row = old, row, older
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			change := 1
+			if a[i-1] == b[j-1] {
+				change = 0
+			}
+			row[j] = min(old[j]+1, row[j-1]+1, old[j-1]+change)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], older[j-2]+1)
+			}
+		}
+	}
+	return row[len(b)]
+}
