@@ -1,0 +1,309 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/store"
+)
+
+// Accept is the Sink of every collector. When it returns nil the events are in
+// the journal with their verdicts, and every alert and every notification that
+// follows from them is in the store. On an error nothing of them was kept, and
+// the sender is to try again.
+func (e *Engine) Accept(_ context.Context, events ...tocsin.Event) ([]tocsin.Receipt, error) {
+	if len(events) == 0 {
+		return nil, nil
+	}
+	start := time.Now()
+	plan := e.plan.Load()
+	c := &call{readings: make([]reading, len(events)), done: make(chan error, 1)}
+	for i := range events {
+		ev := events[i] // the caller keeps its own
+		ev.ReceivedAt = tocsin.Millis(ev.ReceivedAt)
+		if ev.ReceivedAt.IsZero() || ev.ReceivedAt.Year() < 1971 {
+			ev.ReceivedAt = tocsin.Millis(e.now())
+		}
+		c.readings[i] = plan.read(&ev)
+	}
+	e.submit(work{call: c})
+	// The answer is waited for whatever becomes of the caller's context: an
+	// abandoned call would leave it in doubt, and a commit takes no longer than the
+	// disk.
+	if err := <-c.done; err != nil {
+		e.metrics.acceptErrors.Inc()
+		return nil, err
+	}
+	e.metrics.accepted(c, time.Since(start))
+	return c.receipts, nil
+}
+
+// A call is one Accept that waits.
+type call struct {
+	readings []reading
+	receipts []tocsin.Receipt // set by the commit, before done
+	done     chan error
+}
+
+// work is what waits for a commit: a call or a settlement.
+type work struct {
+	call   *call
+	settle *settlement
+}
+
+// queue gathers work while a commit is under way.
+type queue struct {
+	mu         sync.Mutex
+	waiting    []work
+	committing bool
+	nudge      chan struct{}
+}
+
+// maxBatch bounds how many calls and settlements share one transaction, so that
+// nobody waits long for the others.
+const maxBatch = 512
+
+// submit adds work, and starts a committer if none is running. A committer goes
+// on until nothing waits: while it commits one batch, the next one gathers. That
+// is the whole of group commit.
+func (e *Engine) submit(w work) {
+	e.queue.mu.Lock()
+	e.queue.waiting = append(e.queue.waiting, w)
+	start := !e.queue.committing
+	e.queue.committing = true
+	e.queue.mu.Unlock()
+	if start {
+		e.committed.Add(1)
+		go e.commitAll()
+	}
+}
+
+func (e *Engine) commitAll() {
+	defer e.committed.Done()
+	for {
+		e.queue.mu.Lock()
+		n := min(len(e.queue.waiting), maxBatch)
+		if n == 0 {
+			e.queue.committing = false
+			e.queue.mu.Unlock()
+			return
+		}
+		batch := slices.Clone(e.queue.waiting[:n])
+		e.queue.waiting = slices.Delete(e.queue.waiting, 0, n)
+		e.queue.mu.Unlock()
+		e.commit(batch)
+	}
+}
+
+// Quiesce waits until nothing waits for a commit.
+func (e *Engine) Quiesce() { e.committed.Wait() }
+
+// commit writes a batch in one transaction and tells everybody who waits. If the
+// batch as a whole cannot be written, each part is tried alone, so that one bad
+// event cannot refuse its neighbours.
+func (e *Engine) commit(batch []work) {
+	// Those who wait are answered whatever becomes of their own contexts, and soon
+	// enough for a sender that gives up after 15 seconds (SNS).
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	b := e.newBatch(batch)
+	err := e.store.Update(ctx, b.write)
+	if err != nil && len(batch) > 1 && e.store.Ping(ctx) == nil {
+		for _, w := range batch {
+			e.commit([]work{w})
+		}
+		return
+	}
+	if err != nil {
+		e.log.Error("commit refused", "err", err)
+	}
+	for _, w := range batch {
+		if w.call != nil {
+			w.call.done <- err
+		}
+		if w.settle != nil {
+			w.settle.settled(err)
+		}
+	}
+	if err != nil {
+		b.forget()
+		return
+	}
+	e.metrics.batch.Observe(float64(len(b.readings)))
+	b.handOver()
+}
+
+// A batch is the work of one transaction. write may run more than once.
+type batch struct {
+	e           *Engine
+	now         time.Time
+	plan        *Plan
+	calls       []*call
+	readings    []reading
+	settlements []store.Settlement
+
+	owed []owed
+}
+
+// owed is a notification that write owes because of what became of an alert.
+type owed struct {
+	notification *tocsin.Notification
+	life         *life
+	direct       *receiverQueue // where a place is reserved for it; nil if it is to be claimed
+}
+
+func (e *Engine) newBatch(ws []work) *batch {
+	b := &batch{e: e, now: tocsin.Millis(e.now()), plan: e.plan.Load()}
+	for _, w := range ws {
+		if w.settle != nil {
+			b.settlements = append(b.settlements, w.settle.Settlement)
+			continue
+		}
+		b.calls = append(b.calls, w.call)
+		b.readings = append(b.readings, w.call.readings...)
+	}
+	// Every replica writes in the same order, so that none waits for another that
+	// waits for it.
+	slices.SortStableFunc(b.readings, func(x, y reading) int {
+		return cmp.Or(strings.Compare(string(x.detection.Key), string(y.detection.Key)), strings.Compare(x.delivery, y.delivery))
+	})
+	return b
+}
+
+func (b *batch) write(tx *store.Tx) error {
+	b.forget()
+	if len(b.settlements) > 0 {
+		if _, err := tx.Settle(b.settlements); err != nil {
+			return fmt.Errorf("settle: %w", err)
+		}
+	}
+	if len(b.readings) == 0 {
+		return nil
+	}
+	fresh, repeats, err := b.fresh(tx)
+	if err != nil {
+		return err
+	}
+	f, err := b.fold(tx, fresh)
+	if err != nil {
+		return err
+	}
+	if err := tx.Save(f.alerts()...); err != nil {
+		return fmt.Errorf("save alerts: %w", err)
+	}
+	if err := b.journal(tx, fresh, f); err != nil {
+		return err
+	}
+	if err := tx.Log(f.entries()...); err != nil {
+		return fmt.Errorf("write timeline: %w", err)
+	}
+	if err := b.owe(tx); err != nil {
+		return err
+	}
+	return b.redelivered(tx, fresh, repeats)
+}
+
+// fresh parts the readings into those that the journal does not have and
+// repeats: by delivery, the row that the journal has (0 if it is in this batch).
+func (b *batch) fresh(tx *store.Tx) (fresh []*reading, repeats map[*reading]int64, err error) {
+	deliveries := make([]string, 0, len(b.readings))
+	for i := range b.readings {
+		if d := b.readings[i].delivery; d != "" {
+			deliveries = append(deliveries, d)
+		}
+	}
+	seen, err := tx.Seen(deliveries)
+	if err != nil {
+		return nil, nil, fmt.Errorf("look for redeliveries: %w", err)
+	}
+	fresh = make([]*reading, 0, len(b.readings))
+	inBatch := make(map[string]bool, len(deliveries))
+	for i := range b.readings {
+		r := &b.readings[i]
+		seq, ok := seen[r.delivery]
+		switch {
+		case r.delivery == "", !ok && !inBatch[r.delivery]:
+			fresh = append(fresh, r)
+			inBatch[r.delivery] = true
+		default:
+			if repeats == nil {
+				repeats = map[*reading]int64{}
+			}
+			repeats[r] = seq
+		}
+	}
+	return fresh, repeats, nil
+}
+
+func (b *batch) journal(tx *store.Tx, fresh []*reading, f *folding) error {
+	events := make([]*tocsin.Event, len(fresh))
+	deliveries := make([]string, len(fresh))
+	for i, r := range fresh {
+		events[i], deliveries[i] = r.event, r.delivery
+		if s := f.of[r]; s != nil {
+			r.event.Verdict, r.event.Alert = s.verdict, s.life.alert.ID
+		}
+	}
+	if err := tx.Journal(events, deliveries); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	return nil
+}
+
+// redelivered counts the repeats on the rows they repeat, and writes the receipts.
+func (b *batch) redelivered(tx *store.Tx, fresh []*reading, repeats map[*reading]int64) error {
+	if len(repeats) > 0 {
+		rows := make(map[string]int64, len(fresh))
+		for _, r := range fresh {
+			rows[r.delivery] = r.event.Seq
+		}
+		seqs := make([]int64, 0, len(repeats))
+		for r, seq := range repeats {
+			if seq == 0 {
+				seq = rows[r.delivery]
+			}
+			r.event.Seq, r.event.Verdict = seq, tocsin.Duplicate
+			seqs = append(seqs, seq)
+		}
+		slices.Sort(seqs)
+		if err := tx.Redelivered(seqs, b.now); err != nil {
+			return fmt.Errorf("count redeliveries: %w", err)
+		}
+	}
+	for _, c := range b.calls {
+		c.receipts = make([]tocsin.Receipt, len(c.readings))
+		for i, r := range c.readings {
+			ev := r.event
+			c.receipts[i] = tocsin.Receipt{Seq: ev.Seq, Verdict: ev.Verdict, Alert: ev.Alert, Reason: ev.Reason}
+		}
+	}
+	return nil
+}
+
+// forget takes back what an attempt at write decided to owe.
+func (b *batch) forget() {
+	for _, o := range b.owed {
+		if o.direct != nil {
+			o.direct.reserved.Add(-1)
+		}
+	}
+	b.owed = b.owed[:0]
+}
+
+// handOver passes on what is owed, now that it is committed: in memory where a
+// place was reserved, and else by waking whoever claims it from the store.
+func (b *batch) handOver() {
+	for _, o := range b.owed {
+		if o.direct != nil {
+			o.direct.direct <- job{notification: *o.notification, alert: o.life.alert}
+			continue
+		}
+		b.e.receiver(o.notification.Receiver).wake()
+	}
+}

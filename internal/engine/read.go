@@ -1,0 +1,107 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+
+	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/generic"
+	"github.com/tocsin-sec/tocsin/internal/guardduty"
+	"github.com/tocsin-sec/tocsin/internal/rules"
+)
+
+// A reading is an event with all that could be said of it before the store is
+// asked: the part of accepting that runs in parallel and outside a transaction.
+type reading struct {
+	event     *tocsin.Event
+	delivery  string           // what makes a redelivery one; empty if nothing does
+	detection tocsin.Detection // to be folded, unless event.Verdict is set
+}
+
+// read asks the dialects and the rules. It sets the event's Verdict where the
+// event ends there.
+func (p *Plan) read(ev *tocsin.Event) reading {
+	ev.Size, ev.Deliveries = len(ev.Raw), 1
+	r := reading{event: ev, delivery: delivery(ev)}
+	if ev.Unreadable != "" {
+		return r.end(tocsin.Malformed, ev.Unreadable)
+	}
+	finding, ok, err := guardduty.Read(ev.Raw)
+	if err != nil {
+		return r.end(tocsin.Malformed, err.Error())
+	}
+	if ok {
+		return p.readFinding(r, finding)
+	}
+	return p.readGeneric(r)
+}
+
+func (p *Plan) readFinding(r reading, f guardduty.Finding) reading {
+	d := f.Detection()
+	r.describe(d)
+	// The match reads the whole event, so that it is also what finds out that an
+	// event is not JSON.
+	rule, ok, err := p.Rules.First(f.Event())
+	if err != nil {
+		return r.end(tocsin.Malformed, err.Error())
+	}
+	if !ok {
+		return r.end(tocsin.Filtered, "no rule matched")
+	}
+	return p.detect(r, rule, d)
+}
+
+func (p *Plan) readGeneric(r reading) reading {
+	rule, ok, err := p.Rules.First(r.event.Raw)
+	if err != nil {
+		return r.end(tocsin.Malformed, err.Error())
+	}
+	ev := generic.Read(r.event.Raw)
+	r.describe(ev.Detection(rule.Name, rule.Alert.Key))
+	if !ok && ev.Envelope() {
+		return r.end(tocsin.Filtered, "no rule matched")
+	}
+	if !ok {
+		return r.end(tocsin.Unmapped, "neither an EventBridge event nor a finding, and no rule matched")
+	}
+	return p.detect(r, rule, ev.Detection(rule.Name, rule.Alert.Key))
+}
+
+// detect lets the rule that matched have its say.
+func (p *Plan) detect(r reading, rule rules.Rule, d tocsin.Detection) reading {
+	r.event.Rule, d.Rule = rule.Name, rule.Name
+	if rule.Drop != "" {
+		return r.end(tocsin.Filtered, rule.Drop)
+	}
+	d = rule.Alert.Apply(d)
+	r.event.Level = d.Level
+	if reason, ok := p.Rules.Wanted(d); !ok {
+		return r.end(tocsin.Filtered, reason)
+	}
+	d.Path = r.event.Via + ":" + r.event.Source
+	r.detection = d
+	return r
+}
+
+func (r *reading) describe(d tocsin.Detection) {
+	r.event.Type, r.event.Account, r.event.Region, r.event.Level = d.Type, d.Account, d.Region, d.Level
+}
+
+func (r reading) end(v tocsin.Verdict, reason string) reading {
+	r.event.Verdict, r.event.Reason = v, reason
+	return r
+}
+
+// delivery identifies what the sender would send again: the same envelope id
+// from the same source with the same bytes. The bytes are in it so that a sender
+// that reuses its ids loses nothing.
+func delivery(ev *tocsin.Event) string {
+	if ev.Envelope == "" {
+		return ""
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "%d/%s/%d/%s/", len(ev.Source), ev.Source, len(ev.Envelope), ev.Envelope)
+	h.Write(ev.Raw)
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16])
+}
