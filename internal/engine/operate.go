@@ -87,7 +87,7 @@ func (e *Engine) Retry(ctx context.Context, id int64, by string) error {
 			return err
 		}
 		if old.State != tocsin.Failed && old.State != tocsin.Parked {
-			return fmt.Errorf("it is %s; only failed and parked ones can be sent again", old.State)
+			return fmt.Errorf("it is %s, and only failed and parked ones can be sent again: %w", old.State, store.ErrStale)
 		}
 		now := tocsin.Millis(e.now())
 		receiver = old.Receiver

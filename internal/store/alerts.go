@@ -176,7 +176,7 @@ func (tx *Tx) docs(alerts []*tocsin.Alert) ([]string, error) {
 // searchText is what AlertFilter.Text looks in.
 func searchText(a *tocsin.Alert) string {
 	return text(strings.ToLower(strings.Join([]string{
-		a.Headline, a.Title, a.Resource.ID, a.Resource.Name,
+		a.Headline, a.Title, a.Type, a.Account, a.Region, a.Resource.ID, a.Resource.Name,
 		a.Actor.IP, a.Actor.Domain, a.Actor.Principal, a.Actor.Org, a.Actor.Country, a.Detection.ID,
 	}, "\n")))
 }

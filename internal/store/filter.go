@@ -28,7 +28,7 @@ type AlertFilter struct {
 	MinLevel        tocsin.Level
 	Account, Region string
 	Type            string // a prefix: "CryptoCurrency:"
-	Text            string // anywhere in headline, title, resource, actor, id; any case; * is any run of characters
+	Text            string // anywhere in headline, title, type, account, region, resource, actor, id; any case; * is any run of characters
 	// Sort is "level" (level, then age: oldest first; the default), "newest",
 	// "changed", "count".
 	Sort          string

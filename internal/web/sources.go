@@ -1,0 +1,162 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/store"
+)
+
+type sourcesView struct {
+	Sources  []sourceRow
+	Coverage []coverageRow
+}
+
+// A sourceRow is one source, configured or once heard of.
+type sourceRow struct {
+	SourceInfo
+	Configured bool
+	Word, Tone string // of its state
+	Last       when
+	Events     int64
+	Inbound    string // its part of the inbound log
+}
+
+// A coverageRow is one account with the regions that were heard of.
+type coverageRow struct {
+	ID, Label string
+	Regions   []regionHeard // none: configured, never heard of
+	Last      when
+	Events    int64
+}
+
+// A regionHeard is when a region was heard of last.
+type regionHeard struct {
+	Region string
+	Last   when
+	Events int64
+}
+
+func (p *Pages) listSources(w http.ResponseWriter, r *http.Request) error {
+	in := sourcesInput{Sources: p.opts.Sources(r.Context()), Accounts: p.opts.Accounts(), Now: p.opts.Now()}
+	err := p.opts.Store.View(r.Context(), func(tx *store.Tx) (err error) {
+		if in.Activity, err = tx.Sources(); err != nil {
+			return err
+		}
+		in.Coverage, err = tx.Coverage()
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("sources: %w", err)
+	}
+	return show(p, w, http.StatusOK, p.sourcesPage, head{Title: "Sources", Here: "sources", Refresh: 30}, in.view())
+}
+
+// A sourcesInput is all that the Sources page is made of.
+type sourcesInput struct {
+	Sources  []SourceInfo
+	Accounts map[string]tocsin.Account
+	Now      time.Time
+	Activity []store.SourceActivity
+	Coverage []store.Coverage
+}
+
+func (in sourcesInput) view() sourcesView {
+	activity := map[string]store.SourceActivity{}
+	for _, a := range in.Activity {
+		activity[a.Source] = a
+	}
+	var v sourcesView
+	add := func(s SourceInfo, configured bool) {
+		a := activity[s.Name]
+		delete(activity, s.Name)
+		row := sourceRow{
+			SourceInfo: s, Configured: configured, Last: when{a.LastEvent, in.Now}, Events: a.Events,
+			Inbound: inboundQuery{Source: s.Name}.href(),
+		}
+		row.Word, row.Tone = sourceState(s, configured)
+		v.Sources = append(v.Sources, row)
+	}
+	for _, s := range in.Sources {
+		add(s, true)
+	}
+	for _, a := range in.Activity {
+		if _, left := activity[a.Source]; left {
+			add(SourceInfo{Name: a.Source}, false)
+		}
+	}
+	v.Coverage = in.coverage()
+	return v
+}
+
+// sourceState says a source's state in words; a subscription of SNS has those
+// of the SNS console.
+func sourceState(s SourceInfo, configured bool) (word, tone string) {
+	if !configured {
+		return "Not configured any more", "quiet"
+	}
+	sns := s.Kind == "sns"
+	switch s.Status.State {
+	case "ok":
+		if sns {
+			return "Confirmed", "good"
+		}
+		return "Ready", "good"
+	case "pending":
+		if sns {
+			return "Pending confirmation", "odd"
+		}
+		return "Waiting", "odd"
+	case "unsubscribed":
+		return "Unsubscribed", "bad"
+	case "failing":
+		return "Failing", "bad"
+	case "":
+		return "Says nothing of itself", "quiet"
+	}
+	return title(s.Status.State), "quiet"
+}
+
+// coverage puts the regions under their accounts; accounts that are configured
+// and were never heard of come first, since they may be dark.
+func (in sourcesInput) coverage() []coverageRow {
+	rows := map[string]*coverageRow{}
+	row := func(id string) *coverageRow {
+		if rows[id] == nil {
+			rows[id] = &coverageRow{ID: id, Label: accountLabel(id, in.Accounts)}
+		}
+		return rows[id]
+	}
+	for id := range in.Accounts {
+		row(id)
+	}
+	for _, c := range in.Coverage {
+		if c.Account == "" {
+			continue // events that name no account
+		}
+		r := row(c.Account)
+		r.Events += c.Events
+		if c.LastEvent.After(r.Last.At) {
+			r.Last = when{c.LastEvent, in.Now}
+		}
+		r.Regions = append(r.Regions, regionHeard{c.Region, when{c.LastEvent, in.Now}, c.Events})
+	}
+	var sorted []coverageRow
+	for _, r := range rows {
+		sorted = append(sorted, *r)
+	}
+	slices.SortFunc(sorted, func(a, b coverageRow) int {
+		if heardA, heardB := len(a.Regions) > 0, len(b.Regions) > 0; heardA != heardB {
+			if heardA {
+				return 1
+			}
+			return -1
+		}
+		return strings.Compare(strings.ToLower(a.Label), strings.ToLower(b.Label))
+	})
+	return sorted
+}
