@@ -20,8 +20,8 @@ type Alert struct {
 
 	// Worst is the highest level the alert ever had. People are told when it rises.
 	Worst Level `json:"worst"`
-	// Occurrences is how often it happened: the highest count that any version of
-	// the finding gave, or the number of events where the sender does not count.
+	// Occurrences is how often it happened: the count that the newest version of the
+	// finding gives, or the number of events where the sender does not count.
 	Occurrences int64 `json:"occurrences"`
 	// Events is how many events were folded in.
 	Events int64 `json:"events"`
@@ -124,7 +124,9 @@ func (a Alert) Fold(d Detection, now time.Time) (Alert, Activity) {
 
 	before := a
 	a.Events++
-	a.count(d)
+	if news || d.Count == 0 {
+		a.count(d)
+	}
 	a.Paths = with(a.Paths, d.Path)
 	a.ChangedAt = now
 	if !news {
@@ -216,13 +218,13 @@ func (e *StateError) Error() string {
 	return fmt.Sprintf("alert %d: cannot %s: it is %s", a.ID, e.Doing, a.Status)
 }
 
-// count keeps the highest count a sender gave, and counts for those that do not.
+// count takes the count that a sender gives, and counts for those that do not.
 func (a *Alert) count(d Detection) {
 	if d.Count == 0 {
 		a.Occurrences++
 		return
 	}
-	a.Occurrences = max(a.Occurrences, d.Count)
+	a.Occurrences = d.Count
 }
 
 // reopens says whether news opens the closed alert itself again.

@@ -257,9 +257,9 @@ func TestFoldInAnyOrder(t *testing.T) {
 				t.Fatalf("round %d: another order ends differently (-first +shuffled):\n%s", round, diff)
 			}
 		}
-		highest := slices.MaxFunc(ds, func(a, b tocsin.Detection) int { return int(a.Count - b.Count) })
-		if want.Occurrences != highest.Count {
-			t.Fatalf("round %d: count %d; want %d", round, want.Occurrences, highest.Count)
+		newest := slices.MaxFunc(ds, func(a, b tocsin.Detection) int { return a.UpdatedAt.Compare(b.UpdatedAt) })
+		if want.Occurrences != newest.Count || want.Events != int64(len(ds)) {
+			t.Fatalf("round %d: count %d in %d events; want %d in %d", round, want.Occurrences, want.Events, newest.Count, len(ds))
 		}
 	}
 }

@@ -42,7 +42,7 @@ type receiverQueue struct {
 	reserved atomic.Int64
 	nudge    chan struct{}
 	slots    chan struct{}
-	// behind says that the store may hold notifications that wait for another's end.
+	// behind says that the store holds notifications that may wait for another's end.
 	behind  atomic.Bool
 	limiter *rate.Limiter
 }
@@ -145,13 +145,24 @@ func (q *receiverQueue) runDue(ctx, sending context.Context) {
 			wait = 0
 		default:
 			wait = q.untilNext(ctx)
+			breathe(ctx)
 		}
 	}
 }
 
-// untilNext is how long to sleep when nothing can be claimed.
+// breathe bounds how often a receiver that is woken by each of its deliveries
+// asks the store in vain.
+func breathe(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(25 * time.Millisecond):
+	}
+}
+
+// untilNext is how long to sleep when nothing can be claimed. Whatever waits for
+// the end of another is behind, and is woken by that.
 func (q *receiverQueue) untilNext(ctx context.Context) time.Duration {
-	const longest, blocked = 30 * time.Second, 2 * time.Second
+	const longest = 30 * time.Second
 	q.behind.Store(false)
 	var due map[string]time.Time
 	err := q.e.store.View(ctx, func(tx *store.Tx) (err error) {
@@ -162,12 +173,8 @@ func (q *receiverQueue) untilNext(ctx context.Context) time.Duration {
 	if err != nil || !ok {
 		return longest
 	}
-	wait := next.Sub(q.e.now())
-	if wait <= 0 { // it waits for an earlier message of its alert
-		q.behind.Store(true)
-		return blocked
-	}
-	return min(wait, longest)
+	q.behind.Store(true)
+	return min(max(next.Sub(q.e.now()), 0), longest)
 }
 
 // deliverDue claims what is due at now, attempts it and returns how much that was.

@@ -1,0 +1,14 @@
+// Package all lists the ways in.
+package all
+
+import (
+	"github.com/tocsin-sec/tocsin/internal/collect"
+	"github.com/tocsin-sec/tocsin/internal/collect/file"
+	"github.com/tocsin-sec/tocsin/internal/collect/https"
+	"github.com/tocsin-sec/tocsin/internal/collect/sns"
+)
+
+// Kinds are all ways in, in the order in which the reference describes them.
+func Kinds() []collect.Kind {
+	return []collect.Kind{sns.Kind, https.Kind, file.Kind}
+}

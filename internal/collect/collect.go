@@ -1,0 +1,128 @@
+// Package collect is the contract between tocsin and what brings events in: a
+// [Collector] runs until its context ends and hands events to a [Sink].
+//
+// The promises, which collecttest checks for each collector:
+//
+//   - The sender is told "received" only after the Sink returned nil.
+//   - When the Sink fails the sender is told to try again, never to give up.
+//   - What cannot be read is handed on with Unreadable set, and acknowledged: it
+//     is in the journal as malformed, and no retry would mend it.
+//   - Raw is what the sender sent as the event, byte for byte.
+package collect
+
+import (
+	"context"
+	"crypto/x509"
+	"io"
+	"log/slog"
+	"net/http"
+	"reflect"
+	"time"
+
+	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/secret"
+)
+
+// A Sink takes events. When it returns nil they are durable with all that
+// follows from them, and the collector may tell the sender so. The receipts are
+// in the order of the events. On an error nothing of them was kept.
+type Sink func(ctx context.Context, events ...tocsin.Event) ([]tocsin.Receipt, error)
+
+// A Collector brings events in.
+type Collector interface {
+	// Run hands events to sink until ctx ends, then returns nil once nothing of
+	// its is under way. An error says why it cannot go on.
+	Run(ctx context.Context, sink Sink) error
+}
+
+// Env is what a collector is given besides its settings.
+type Env struct {
+	// Name is the source's name in the configuration.
+	Name string
+	Log  *slog.Logger
+	// Now is the clock.
+	Now func() time.Time
+	// HTTP is for requests going out. It has a timeout.
+	HTTP *http.Client
+	// Roots are the authorities that certificates of senders are checked against;
+	// nil is what the system trusts.
+	Roots *x509.CertPool
+	// Handle mounts h for the paths /in/<Name> and /in/<Name>/...; nil where
+	// nothing listens. It is called while the collector is opened; requests arrive
+	// only between the start and the end of Run.
+	Handle func(h http.Handler)
+	// Token is the unguessable part of the source's URL when the configuration
+	// gives none: made once and kept. It is called only by collectors that need it.
+	Token func() (secret.String, error)
+	// State is the source's own memory: small values that outlive a restart.
+	State State
+	// PublicURL is how the world reaches Handle's paths: "https://tocsin.example.com/in/org-topic".
+	PublicURL string
+}
+
+// State keeps small values by name for one source.
+type State interface {
+	Load(ctx context.Context, key string) ([]byte, error) // nil, nil if there is none
+	Save(ctx context.Context, key string, value []byte) error
+}
+
+// A Kind is one way in, with its settings described once: the same description
+// feeds the decoder of the configuration, the reference and the JSON Schema.
+type Kind struct {
+	Name   string       // "sns"
+	Doc    string       // one sentence
+	Config reflect.Type // the struct of its settings, with json and doc tags
+	Open   func(decode func(into any) error, env Env) (Collector, error)
+}
+
+// Define makes a Kind of the function that checks settings of type C and builds
+// the collector.
+func Define[C any](name, doc string, open func(c C, env Env) (Collector, error)) Kind {
+	return Kind{
+		Name: name, Doc: doc, Config: reflect.TypeFor[C](),
+		Open: func(decode func(any) error, env Env) (Collector, error) {
+			var c C
+			if err := decode(&c); err != nil {
+				return nil, err
+			}
+			return open(c, env)
+		},
+	}
+}
+
+// Status is what a collector says of itself on the Sources page and in the
+// readiness check. Collectors that have something to say implement [Reporter].
+type Status struct {
+	// State is "ok", "pending", "unsubscribed" or "failing".
+	State string
+	// Lines are details for people: a topic and its subscription's state, each a
+	// line. Nothing secret.
+	Lines []tocsin.Fact
+}
+
+// A Reporter says how it stands.
+type Reporter interface {
+	Status(ctx context.Context) Status
+}
+
+// A Describer tells how to connect a sender to the source, for the Sources page
+// and the line printed at the start. With reveal the URL's token is in it.
+type Describer interface {
+	Describe(reveal bool) []tocsin.Fact
+}
+
+// Progress tells a person how far a long reading is; total is 0 if unknown.
+type Progress func(done, total int64)
+
+// MaxBody is the largest body taken in one delivery, in bytes. EventBridge's own
+// limit is 1 MiB an event; arrays may hold many.
+const MaxBody = 32 << 20
+
+// ReadAll reads at most MaxBody bytes and says if there were more.
+func ReadAll(r io.Reader) (body []byte, tooLarge bool, err error) {
+	body, err = io.ReadAll(io.LimitReader(r, MaxBody+1))
+	if len(body) > MaxBody {
+		return nil, true, err
+	}
+	return body, false, err
+}

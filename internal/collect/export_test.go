@@ -1,0 +1,10 @@
+package collect
+
+import "io"
+
+// NewReaderOf is NewReader with a smaller bound for one value than MaxBody.
+func NewReaderOf(r io.Reader, limit int) *Reader {
+	reader := NewReader(r)
+	reader.limit = limit
+	return reader
+}

@@ -1,0 +1,256 @@
+package collect
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/secret"
+)
+
+// An Inlet is what the collectors that listen over HTTP have in common: the
+// token, the body, and the sink that is there only while the collector runs.
+type Inlet struct {
+	env   Env
+	token secret.String
+	hash  [sha256.Size]byte
+
+	mu    sync.RWMutex
+	sink  Sink           // nil before and after Run
+	under sync.WaitGroup // calls of sink
+
+	strangers strangers
+}
+
+// Errors of an Inlet that callers ask for by name.
+var (
+	// ErrStopped says that the collector does not run (yet, or any more).
+	ErrStopped = errors.New("the collector is not running")
+	// ErrTooLarge says that a body is longer than MaxBody, unpacked.
+	ErrTooLarge = errors.New("the body is too large")
+)
+
+// shortToken is below what nobody guesses. A shorter one is the operator's choice
+// and draws a warning; one that is made here has 43 characters.
+const shortToken = 16
+
+// NewInlet makes the inlet of the source that env is for. Without a token in the
+// settings it takes env's.
+func NewInlet(env Env, token secret.String) (*Inlet, error) {
+	if env.Handle == nil {
+		return nil, errors.New("nothing listens for HTTP here; set listen")
+	}
+	if token.IsZero() {
+		made, err := env.Token()
+		if err != nil {
+			return nil, fmt.Errorf("token: %w", err)
+		}
+		token = made
+	} else if n := len(token.Reveal()); n < shortToken {
+		env.Log.Warn("the token is short enough to be guessed; leave it out and one is made", "source", env.Name, "characters", n)
+	}
+	return &Inlet{env: env, token: token, hash: sha256.Sum256([]byte(token.Reveal()))}, nil
+}
+
+// Run lets events through to sink until ctx ends, and returns once no call of
+// sink is under way. A body that is still being sent then does not hold it up.
+func (in *Inlet) Run(ctx context.Context, sink Sink) error {
+	in.mu.Lock()
+	in.sink = sink
+	in.mu.Unlock()
+	<-ctx.Done()
+	in.mu.Lock()
+	in.sink = nil
+	in.mu.Unlock()
+	in.under.Wait()
+	return nil
+}
+
+// Hand hands events to the sink. The error is ErrStopped where there is none.
+func (in *Inlet) Hand(ctx context.Context, events ...tocsin.Event) ([]tocsin.Receipt, error) {
+	in.mu.RLock()
+	sink := in.sink
+	if sink != nil {
+		in.under.Add(1)
+	}
+	in.mu.RUnlock()
+	if sink == nil {
+		return nil, ErrStopped
+	}
+	defer in.under.Done()
+	return sink(ctx, events...)
+}
+
+// Ready reports whether there is a sink: Run was called and goes on.
+func (in *Inlet) Ready() bool {
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	return in.sink != nil
+}
+
+// Knows reports whether token is the source's. It takes the same time whatever
+// the token is.
+func (in *Inlet) Knows(token string) bool {
+	hash := sha256.Sum256([]byte(token))
+	return subtle.ConstantTimeCompare(hash[:], in.hash[:]) == 1
+}
+
+// PathToken is the part of the request's path behind /in/<Name>/, or empty.
+func (in *Inlet) PathToken(r *http.Request) string {
+	rest, ok := strings.CutPrefix(r.URL.Path, "/in/"+in.env.Name)
+	if !ok {
+		return ""
+	}
+	return strings.TrimPrefix(rest, "/")
+}
+
+// URL is how the world reaches the source, with its token or with "***" in its place.
+func (in *Inlet) URL(reveal bool) string {
+	if !reveal {
+		return in.env.PublicURL + "/" + in.token.String()
+	}
+	return in.env.PublicURL + "/" + url.PathEscape(in.token.Reveal())
+}
+
+// Token is the source's token itself, for a person who may see it.
+func (in *Inlet) Token() string { return in.token.Reveal() }
+
+// Stranger takes note of a request without the right token: counted, and logged
+// once a minute at most.
+func (in *Inlet) Stranger() {
+	if n := in.strangers.note(in.env.Now()); n > 0 {
+		in.env.Log.Warn("requests with a wrong token", slog.String("source", in.env.Name), slog.Int64("count", n))
+	}
+}
+
+// Strangers is how many requests came without the right token, as a fact for the
+// Sources page; ok is false if none did.
+func (in *Inlet) Strangers() (fact tocsin.Fact, ok bool) {
+	s := &in.strangers
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.total == 0 {
+		return tocsin.Fact{}, false
+	}
+	return tocsin.Fact{
+		Name:  "Wrong tokens",
+		Value: fmt.Sprintf("%d since the start, last %s", s.total, s.last.UTC().Format(time.RFC3339)),
+	}, true
+}
+
+type strangers struct {
+	mu       sync.Mutex
+	total    int64
+	unlogged int64
+	last     time.Time
+	logged   time.Time
+}
+
+// note is how many are to be logged now, or 0.
+func (s *strangers) note(now time.Time) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.total++
+	s.unlogged++
+	s.last = now
+	if !s.logged.IsZero() && now.Sub(s.logged) < time.Minute {
+		return 0
+	}
+	n := s.unlogged
+	s.unlogged, s.logged = 0, now
+	return n
+}
+
+// A Body is what a request carried.
+type Body struct {
+	// Bytes are good until Release.
+	Bytes  []byte
+	buffer *bytes.Buffer
+}
+
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// keepBuffer is the largest buffer worth keeping for the next body.
+const keepBuffer = 1 << 20
+
+// Release gives the body's memory back. It may be called again.
+func (b *Body) Release() {
+	if b.buffer != nil && b.buffer.Cap() <= keepBuffer {
+		b.buffer.Reset()
+		buffers.Put(b.buffer)
+	}
+	b.buffer, b.Bytes = nil, nil
+}
+
+// ReadBody reads a request's body, and unpacks it if it is gzip, whatever the
+// headers say. What begins like gzip and is none stays as it is. The error is
+// ErrTooLarge or, where the sender is gone, one of reading.
+func ReadBody(r *http.Request) (Body, error) {
+	if r.ContentLength > MaxBody {
+		return Body{}, ErrTooLarge
+	}
+	b := newBody()
+	if 0 < r.ContentLength && r.ContentLength < keepBuffer {
+		b.buffer.Grow(int(r.ContentLength) + bytes.MinRead)
+	}
+	if err := b.fill(r.Body); err != nil {
+		b.Release()
+		return Body{}, err
+	}
+	if !bytes.HasPrefix(b.Bytes, gzipMagic) {
+		return b, nil
+	}
+	unpacked, err := b.unpack()
+	switch {
+	case err == nil:
+		b.Release()
+		return unpacked, nil
+	case errors.Is(err, ErrTooLarge):
+		b.Release()
+		return Body{}, err
+	}
+	return b, nil
+}
+
+var gzipMagic = []byte{0x1f, 0x8b}
+
+func newBody() Body {
+	return Body{buffer: buffers.Get().(*bytes.Buffer)} //nolint:forcetypeassert // the pool holds nothing else
+}
+
+func (b *Body) unpack() (Body, error) {
+	from, err := gzip.NewReader(bytes.NewReader(b.Bytes))
+	if err != nil {
+		return Body{}, err
+	}
+	unpacked := newBody()
+	if err := unpacked.fill(from); err != nil {
+		unpacked.Release()
+		return Body{}, err
+	}
+	return unpacked, nil
+}
+
+func (b *Body) fill(from io.Reader) error {
+	n, err := b.buffer.ReadFrom(io.LimitReader(from, MaxBody+1))
+	if err != nil {
+		return fmt.Errorf("body: %w", err)
+	}
+	if n > MaxBody {
+		return ErrTooLarge
+	}
+	b.Bytes = b.buffer.Bytes()
+	return nil
+}
