@@ -167,8 +167,10 @@ func detection(key tocsin.Key) tocsin.Detection {
 		Actor:    tocsin.Actor{IP: "203.0.113.7", Country: "Exampleland", Org: "AS64500 Example Hosting", Domain: "pool[.]example"},
 		Role:     "ACTOR",
 		Facts: []tocsin.Fact{
-			{Name: "Domain", Value: "pool[.]example"}, {Name: "By", Value: "203.0.113.7:443 (Exampleland, AS64500)"},
-			{Name: "VPC", Value: "vpc-0123456789abcdef0"}, {Name: "Role", Value: "arn:aws:iam::111122223333:role/web"},
+			{Name: "Domain", Value: "pool[.]example"},
+			{Name: "By", Value: "203.0.113.7:443 (Exampleland, AS64500)"},
+			{Name: "VPC", Value: "vpc-0123456789abcdef0"},
+			{Name: "Role", Value: "arn:aws:iam::111122223333:role/web"},
 		},
 		Command:       "aws ec2 describe-instances --region eu-west-1 --instance-ids i-0123456789abcdef0",
 		Console:       "https://eu-west-1.console.aws.amazon.com/guardduty/home?region=eu-west-1#/findings?macros=current&fId=16c3f1d2a6f94c9bb0c3d1e2f3a4b5c6",

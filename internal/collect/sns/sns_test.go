@@ -27,7 +27,6 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/collect/collecttest"
 	"github.com/tocsin-sec/tocsin/internal/collect/sns"
 	"github.com/tocsin-sec/tocsin/internal/collect/sns/snstest"
-	"github.com/tocsin-sec/tocsin/internal/secret"
 )
 
 const (

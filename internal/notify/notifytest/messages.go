@@ -211,7 +211,12 @@ func news() []Case {
 	}
 
 	return []Case{
-		{"raised", raised}, {"closed-archived", closed}, {"closed-by-person", person}, {"reopened", reopened},
-		{"sample", sample}, {"account-without-name", nameless}, {"sparse", sparse},
+		{"raised", raised},
+		{"closed-archived", closed},
+		{"closed-by-person", person},
+		{"reopened", reopened},
+		{"sample", sample},
+		{"account-without-name", nameless},
+		{"sparse", sparse},
 	}
 }

@@ -147,8 +147,20 @@ func classifies(t *testing.T, h Harness) {
 		status    int
 		permanent bool
 	}{
-		{400, true}, {401, true}, {403, true}, {404, true}, {410, true}, {413, true}, {422, true},
-		{408, false}, {425, false}, {429, false}, {500, false}, {502, false}, {503, false}, {504, false},
+		{400, true},
+		{401, true},
+		{403, true},
+		{404, true},
+		{410, true},
+		{413, true},
+		{422, true},
+		{408, false},
+		{425, false},
+		{429, false},
+		{500, false},
+		{502, false},
+		{503, false},
+		{504, false},
 	} {
 		t.Run(fmt.Sprint(tt.status), func(t *testing.T) {
 			n, _ := h.Open(t, Answer{Status: tt.status})

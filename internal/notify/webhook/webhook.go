@@ -129,17 +129,17 @@ type notifier struct {
 
 // body is what is sent.
 type body struct {
-	Version   int             `json:"version"`
-	ID        string          `json:"id"`
-	Kind      tocsin.Kind     `json:"kind"`
-	At        time.Time       `json:"at"`
-	Text      string          `json:"text"`
-	Alert     tocsin.Alert    `json:"alert"`
-	Account   account         `json:"account"`
-	Changes   []tocsin.Change `json:"changes"`
-	Links     links           `json:"links"`
-	Receiver  string          `json:"receiver"`
-	Why       string          `json:"why"`
+	Version  int             `json:"version"`
+	ID       string          `json:"id"`
+	Kind     tocsin.Kind     `json:"kind"`
+	At       time.Time       `json:"at"`
+	Text     string          `json:"text"`
+	Alert    tocsin.Alert    `json:"alert"`
+	Account  account         `json:"account"`
+	Changes  []tocsin.Change `json:"changes"`
+	Links    links           `json:"links"`
+	Receiver string          `json:"receiver"`
+	Why      string          `json:"why"`
 }
 
 type account struct {
@@ -162,7 +162,7 @@ func render(m notify.Message) ([]byte, error) {
 	}
 	b := body{
 		Version: 1, ID: m.ID, Kind: m.Kind, At: tocsin.Millis(m.At), Text: notify.FirstLine(m),
-		Alert: m.Alert,
+		Alert:    m.Alert,
 		Account:  account{id, m.Account.Name, m.Account.Environment, m.Account.Team},
 		Changes:  m.Changes,
 		Links:    links{notify.AlertLink(m), notify.ConsoleLink(m), notify.DocumentationLink(m)},
