@@ -1,0 +1,308 @@
+// Package app builds the house: it opens what the configuration names, wires it
+// together and runs it. It is the only place that knows every part.
+//
+//	           ┌──────── http server ────────┐
+//	/in/<source> ─▶ collectors ─▶ engine ─▶ store ◀─ web, api, metrics
+//	                               └─▶ receivers
+package app
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tocsin-sec/tocsin/internal/collect"
+	collectors "github.com/tocsin-sec/tocsin/internal/collect/all"
+	"github.com/tocsin-sec/tocsin/internal/config"
+	"github.com/tocsin-sec/tocsin/internal/engine"
+	"github.com/tocsin-sec/tocsin/internal/notify"
+	notifiers "github.com/tocsin-sec/tocsin/internal/notify/all"
+	"github.com/tocsin-sec/tocsin/internal/store"
+	"github.com/tocsin-sec/tocsin/internal/web"
+)
+
+// Kinds are all the ways in and out that this binary knows.
+func Kinds() config.Kinds {
+	return config.Kinds{Collectors: collectors.Kinds(), Notifiers: notifiers.Kinds()}
+}
+
+// Options are what an App is made of.
+type Options struct {
+	Config *config.Config
+	// Reload reads the configuration again, for SIGHUP; nil if there is nothing to
+	// read.
+	Reload  func() (*config.Config, error)
+	Log     *slog.Logger
+	Out     io.Writer // where the console notifier writes; os.Stdout if nil
+	Version string
+	// Grace is for how long what is under way may go on after the end was asked
+	// for; 10 s if 0.
+	Grace time.Duration
+
+	// What a simulated world replaces; zero values are the real one.
+
+	Now       func() time.Time
+	Transport http.RoundTripper // for requests that collectors and notifiers make
+	Roots     *x509.CertPool    // for the certificates that sign SNS messages
+	Demo      *web.DemoLinks
+}
+
+// An App is a tocsin that is ready to run.
+type App struct {
+	o        Options
+	store    *store.Store
+	engine   *engine.Engine
+	registry *prometheus.Registry
+	server   *http.Server
+	intake   *http.Server // nil where the intake has no address of its own
+	listener net.Listener
+	intakeOn net.Listener
+
+	mu      sync.Mutex // serializes reloads
+	config  atomic.Pointer[config.Config]
+	serving atomic.Pointer[generation]
+}
+
+// New opens the store, the addresses, the sources and the receivers. Nothing is
+// accepted or told before Run.
+func New(ctx context.Context, o Options) (_ *App, err error) {
+	o = o.withDefaults()
+	a := &App{o: o, registry: prometheus.NewRegistry()}
+	a.config.Store(o.Config)
+	if a.store, err = store.Open(ctx, o.Config.Store); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close())
+		}
+	}()
+	plan, err := a.plan(o.Config)
+	if err != nil {
+		return nil, err
+	}
+	a.engine = engine.New(engine.Options{Store: a.store, Plan: plan, Log: o.Log, Now: o.Now, Metrics: engine.NewMetrics(a.registry)})
+	a.register()
+	if err := a.listen(ctx); err != nil {
+		return nil, err
+	}
+	g, err := a.open(o.Config)
+	if err != nil {
+		return nil, err
+	}
+	a.serving.Store(g)
+	return a, nil
+}
+
+func (o Options) withDefaults() Options {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Out == nil {
+		o.Out = os.Stdout
+	}
+	if o.Grace == 0 {
+		o.Grace = 10 * time.Second
+	}
+	return o
+}
+
+// Store is where it remembers, for the demo and for tests.
+func (a *App) Store() *store.Store { return a.store }
+
+// Engine is what moves, for the demo and for tests.
+func (a *App) Engine() *engine.Engine { return a.engine }
+
+// URL is where the pages are: "http://127.0.0.1:8080".
+func (a *App) URL() string { return "http://" + a.listener.Addr().String() }
+
+// Run accepts, delivers and serves until ctx ends, and stops in three breaths:
+// it takes nothing more in; it finishes what is under way, for at most the
+// grace; it closes the store.
+func (a *App) Run(ctx context.Context) error {
+	var g errgroup.Group
+	g.Go(func() error { return a.serve(a.server, a.listener) })
+	if a.intake != nil {
+		g.Go(func() error { return a.serve(a.intake, a.intakeOn) })
+	}
+	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
+	g.Go(func() error { return a.engine.Run(delivering, a.o.Grace) })
+	a.serving.Load().start(ctx, a.engine.Accept, a.o.Log)
+
+	<-ctx.Done()
+	a.o.Log.Info("stopping: nothing more is taken in")
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.o.Grace)
+	defer cancel()
+	a.serving.Load().stop()
+	err := a.server.Shutdown(end)
+	if a.intake != nil {
+		err = errors.Join(err, a.intake.Shutdown(end))
+	}
+	if err != nil { // somebody holds a connection open beyond the grace
+		err = errors.Join(a.server.Close(), a.closeIntake())
+	}
+	stopDelivering()
+	err = errors.Join(err, g.Wait())
+	a.engine.Quiesce()
+	err = errors.Join(err, a.store.Close())
+	a.o.Log.Info("stopped")
+	return err
+}
+
+func (a *App) serve(s *http.Server, l net.Listener) error {
+	var err error
+	if s.TLSConfig != nil {
+		err = s.ServeTLS(l, "", "")
+	} else {
+		err = s.Serve(l)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+func (a *App) closeIntake() error {
+	if a.intake == nil {
+		return nil
+	}
+	return a.intake.Close()
+}
+
+// close lets go of what New had opened before it failed.
+func (a *App) close() error {
+	var err error
+	for _, l := range []net.Listener{a.listener, a.intakeOn} {
+		if l != nil {
+			err = errors.Join(err, l.Close())
+		}
+	}
+	return errors.Join(err, a.store.Close())
+}
+
+// Reload reads the configuration again and puts it in force whole, or keeps the
+// old one and says why. The store and the addresses stay what they were.
+func (a *App) Reload(ctx context.Context) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.o.Reload == nil {
+		return errors.New("nothing to reload: running on embedded defaults")
+	}
+	c, err := a.o.Reload()
+	if err != nil {
+		return err
+	}
+	plan, err := a.plan(c)
+	if err != nil {
+		return err
+	}
+	next, err := a.open(c)
+	if err != nil {
+		return err
+	}
+	a.config.Store(c)
+	a.engine.Replace(plan)
+	old := a.serving.Swap(next)
+	old.stop()
+	next.start(ctx, a.engine.Accept, a.o.Log)
+	return nil
+}
+
+// plan opens the receivers and gathers what the engine goes by.
+func (a *App) plan(c *config.Config) (*engine.Plan, error) {
+	p := &engine.Plan{
+		Rules: c.Rules, Routes: c.Routes, Accounts: c.Accounts,
+		Receivers: make(map[string]engine.Receiver, len(c.Receivers)), PublicURL: c.PublicURL,
+	}
+	for _, r := range c.Receivers {
+		n, err := r.Open(notify.Env{
+			Name: r.Name, Log: a.o.Log.With("receiver", r.Name), Now: a.o.Now, HTTP: a.client(r.Timeout), Out: a.o.Out,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("receiver %s: %w", r.Name, err)
+		}
+		p.Receivers[r.Name] = engine.Receiver{Notifier: n, Rate: r.Rate, Timeout: r.Timeout, Patience: r.Patience}
+	}
+	return p, nil
+}
+
+// client is for requests going out. It follows no redirects: what is configured
+// is what is talked to.
+func (a *App) client(timeout time.Duration) *http.Client {
+	return &http.Client{
+		Transport: a.o.Transport, Timeout: timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// A generation is the sources of one configuration while it is in force.
+type generation struct {
+	sources  []source
+	handlers map[string]http.Handler // by source
+	cancel   context.CancelFunc
+	done     sync.WaitGroup
+}
+
+type source struct {
+	name, kind string
+	collector  collect.Collector
+}
+
+// open opens the sources of a configuration.
+func (a *App) open(c *config.Config) (*generation, error) {
+	g := &generation{handlers: map[string]http.Handler{}, cancel: func() {}}
+	for _, s := range c.Sources {
+		memory := state{a.store, "source/" + s.Name + "/"}
+		collector, err := s.Open(collect.Env{
+			Name: s.Name, Log: a.o.Log.With("source", s.Name), Now: a.o.Now, HTTP: a.client(10 * time.Second),
+			Handle: func(h http.Handler) { g.handlers[s.Name] = h },
+			Token:  memory.token, State: memory, Roots: a.o.Roots,
+			PublicURL: a.publicURL(c) + "/in/" + s.Name,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("source %s: %w", s.Name, err)
+		}
+		g.sources = append(g.sources, source{s.Name, s.Kind, collector})
+	}
+	return g, nil
+}
+
+func (a *App) publicURL(c *config.Config) string {
+	if c.PublicURL != "" {
+		return strings.TrimSuffix(c.PublicURL, "/")
+	}
+	return a.URL()
+}
+
+// start runs the collectors until ctx or the generation ends.
+func (g *generation) start(ctx context.Context, sink collect.Sink, log *slog.Logger) {
+	ctx, g.cancel = context.WithCancel(ctx)
+	for _, s := range g.sources {
+		g.done.Go(func() {
+			if err := s.collector.Run(ctx, sink); err != nil && ctx.Err() == nil {
+				log.Error("source ended", "source", s.name, "err", err)
+			}
+		})
+	}
+}
+
+func (g *generation) stop() {
+	g.cancel()
+	g.done.Wait()
+}

@@ -1,0 +1,208 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/api"
+	"github.com/tocsin-sec/tocsin/internal/collect"
+	"github.com/tocsin-sec/tocsin/internal/store"
+	"github.com/tocsin-sec/tocsin/internal/web"
+)
+
+// listen takes the addresses and says what is served on each.
+//
+// Until there is a sign-in, pages, API and metrics are served on loopback only;
+// /in/, /healthz and /readyz may be anywhere.
+func (a *App) listen(ctx context.Context) (err error) {
+	c := a.o.Config
+	if a.listener, err = listenOn(ctx, "listen", c.Listen); err != nil {
+		return err
+	}
+	pages := a.pages()
+	if !loopback(a.listener.Addr()) {
+		a.o.Log.Warn("pages and API are not served: there is no sign-in yet, and this address is not loopback; give the senders an address of their own with intake:", "listen", c.Listen)
+		pages = refused()
+	}
+	a.server = server(a.mux(pages), c.TLS.Config())
+	if c.Intake == "" {
+		return nil
+	}
+	if a.intakeOn, err = listenOn(ctx, "intake", c.Intake); err != nil {
+		return err
+	}
+	// Where the senders have their own address, TLS is for them.
+	a.server.TLSConfig, a.intake = nil, server(a.mux(http.NotFoundHandler()), c.TLS.Config())
+	return nil
+}
+
+func listenOn(ctx context.Context, key, address string) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w; choose another address with %s: in the configuration or --%s", key, err, key, key)
+	}
+	return l, nil
+}
+
+func server(h http.Handler, t *tls.Config) *http.Server {
+	return &http.Server{
+		Handler: h, TLSConfig: t,
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+	}
+}
+
+// mux is every route of the program.
+func (a *App) mux(pages http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/in/{source}", a.receive)
+	mux.HandleFunc("/in/{source}/{rest...}", a.receive)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", a.ready)
+	mux.Handle("/", pages)
+	return mux
+}
+
+// receive passes a delivery to the source that is named in its path.
+func (a *App) receive(w http.ResponseWriter, r *http.Request) {
+	h, ok := a.serving.Load().handlers[r.PathValue("source")]
+	if !ok {
+		http.Error(w, `{"error":"no such source"}`, http.StatusNotFound)
+		return
+	}
+	h.ServeHTTP(w, r)
+}
+
+// pages are what people and their programs see.
+func (a *App) pages() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/api/", api.New(a.store, a.engine, a.o.Log))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}))
+	mux.Handle("/", web.New(web.Options{
+		Store: a.store, Act: a.engine, Sources: a.sources, Now: a.o.Now, Log: a.o.Log, Version: a.o.Version, Demo: a.o.Demo,
+		Accounts: func() map[string]tocsin.Account { return a.config.Load().Accounts },
+	}))
+	return localOnly(mux)
+}
+
+// localOnly refuses requests whose Host is not this machine's own: a page of
+// somebody else's whose name resolves to 127.0.0.1 (DNS rebinding), and a proxy
+// that would publish the pages.
+func localOnly(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		ip := net.ParseIP(strings.Trim(host, "[]"))
+		if host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			refused().ServeHTTP(w, r)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+func refused() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "Pages and API are served on loopback only, since there is no sign-in yet.\n"+
+			"Open them through a tunnel: ssh -L 8080:127.0.0.1:8080 HOST, then http://127.0.0.1:8080/", http.StatusForbidden)
+	})
+}
+
+func loopback(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
+}
+
+// ready says whether events can be taken in, and how far behind the rest is.
+func (a *App) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	status := struct {
+		Ready           bool              `json:"ready"`
+		Error           string            `json:"error,omitempty"`
+		OldestDueMillis int64             `json:"oldest_due_ms"`
+		Sources         map[string]string `json:"sources"`
+	}{Ready: true, Sources: map[string]string{}}
+	if err := a.store.Ping(ctx); err != nil {
+		a.o.Log.ErrorContext(ctx, "not ready", "err", err)
+		status.Ready, status.Error = false, "the store does not answer"
+		w.WriteHeader(http.StatusServiceUnavailable)
+	} else {
+		status.OldestDueMillis = a.oldestDue(ctx).Milliseconds()
+		for _, s := range a.sources(ctx) {
+			status.Sources[s.Name] = s.Status.State
+		}
+	}
+	_ = json.NewEncoder(w).Encode(status)
+}
+
+// oldestDue is for how long the notification that is most overdue has been due.
+func (a *App) oldestDue(ctx context.Context) time.Duration {
+	var late time.Duration
+	_ = a.store.View(ctx, func(tx *store.Tx) error {
+		due, err := tx.NextDue()
+		for _, t := range due {
+			late = max(late, a.o.Now().Sub(t))
+		}
+		return err
+	})
+	return late
+}
+
+// sources are the present sources with what they say of themselves.
+func (a *App) sources(ctx context.Context) []web.SourceInfo {
+	g := a.serving.Load()
+	if g == nil {
+		return nil
+	}
+	infos := make([]web.SourceInfo, len(g.sources))
+	for i, s := range g.sources {
+		infos[i] = web.SourceInfo{Name: s.name, Kind: s.kind, Status: collect.Status{State: "ok"}}
+		if r, ok := s.collector.(collect.Reporter); ok {
+			infos[i].Status = r.Status(ctx)
+		}
+		if d, ok := s.collector.(collect.Describer); ok {
+			infos[i].Connect = d.Describe(false)
+		}
+	}
+	return infos
+}
+
+// Connect tells how to connect senders, tokens included: for the terminal of
+// whoever started the program.
+func (a *App) Connect() map[string][]tocsin.Fact {
+	facts := map[string][]tocsin.Fact{}
+	for _, s := range a.serving.Load().sources {
+		if d, ok := s.collector.(collect.Describer); ok {
+			facts[s.name] = d.Describe(true)
+		}
+	}
+	return facts
+}
+
+// register adds what is measured outside the engine.
+func (a *App) register() {
+	a.registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "tocsin_notification_oldest_due_seconds", Help: "For how long the most overdue notification has been due.",
+		}, func() float64 { return max(0, a.oldestDue(context.Background()).Seconds()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "tocsin_build_info", Help: "1, with the version as a label.", ConstLabels: prometheus.Labels{"version": a.o.Version},
+		}, func() float64 { return 1 }),
+	)
+}
