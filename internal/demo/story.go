@@ -1,0 +1,350 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/app"
+	"github.com/tocsin-sec/tocsin/internal/collect/sns/snstest"
+	"github.com/tocsin-sec/tocsin/internal/store"
+)
+
+// A world is the simulated organisation, its clock, and the doors it knocks at.
+type world struct {
+	accounts []account
+	regions  []string
+	rng      *rand.Rand
+	now      time.Time // simulated; behind the real clock, so that nothing is in the future
+
+	signer *snstest.Signer
+	app    *app.App
+	doors  doors
+	client *http.Client
+	slack  func(failures int) // makes the demo's Slack answer 429 so many times
+	tell   func(line string)
+	pace   time.Duration
+
+	mu       sync.Mutex
+	sent     int // deliveries, guarded by mu
+	answered int // of them with 2xx, guarded by mu
+}
+
+type doors struct{ topic, bus string }
+
+func (w *world) topicARN(region string) string {
+	return "arn:aws:sns:" + region + ":" + admin + ":guardduty"
+}
+
+// publish signs the finding's event as the administrator's topic would and posts
+// it.
+func (w *world) publish(ctx context.Context, f *finding) (snstest.Message, error) {
+	m, err := w.signer.Notification(w.topicARN(f.region), string(w.event(f, admin)))
+	if err != nil {
+		return m, err
+	}
+	_, err = w.post(ctx, m)
+	return m, err
+}
+
+func (w *world) post(ctx context.Context, m snstest.Message) (status int, err error) {
+	req, err := m.Request(w.doors.topic)
+	if err != nil {
+		return 0, err
+	}
+	return w.do(req.WithContext(ctx))
+}
+
+// send posts a body to the member accounts' door, as an EventBridge API
+// destination would.
+func (w *world) send(ctx context.Context, body []byte) (status int, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.doors.bus, bytes.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("Content-Type", "application/json; charset=utf-8")
+	req.Header.Set("User-Agent", "Amazon/EventBridge/ApiDestinations")
+	return w.do(req)
+}
+
+func (w *world) do(req *http.Request) (int, error) {
+	resp, err := w.client.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	_, _ = io.Copy(io.Discard, resp.Body) // the connection is used again
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sent++
+	if resp.StatusCode/100 == 2 {
+		w.answered++
+	}
+	return resp.StatusCode, nil
+}
+
+// A scene is one thing that happens.
+type scene func(ctx context.Context) error
+
+// story tells, in order, what a newcomer is to see.
+func (w *world) story() []scene {
+	var mining, brute *finding
+	var first snstest.Message
+	return []scene{
+		w.subscribe,
+		func(ctx context.Context) (err error) {
+			mining = w.find(kindOf("CryptoCurrency:EC2/BitcoinTool.B!DNS"), w.at("web-prod", w.regions[0]))
+			first, err = w.publish(ctx, mining)
+			return w.say(ctx, err, mining, "new finding")
+		},
+		func(ctx context.Context) error {
+			brute = w.find(kindOf("UnauthorizedAccess:EC2/SSHBruteForce"), w.at("payments-prod", w.region("eu-west-1")))
+			_, err := w.publish(ctx, brute)
+			return w.say(ctx, err, brute, "new finding")
+		},
+		w.fresh("Stealth:IAMUser/CloudTrailLoggingDisabled", "ci-build", "a low one"),
+		w.fresh("Recon:EC2/PortProbeUnprotectedPort", "sandbox", "below its account's minimum"),
+		w.later(&mining, "an hour later: more of it"),
+		w.later(&mining, "another hour"),
+		func(ctx context.Context) error {
+			_, err := w.post(ctx, first)
+			return w.again(ctx, err, mining, "SNS delivers the first one again")
+		},
+		func(ctx context.Context) error {
+			_, err := w.send(ctx, w.event(mining, mining.account.id))
+			return w.say(ctx, err, mining, "the same by the member's own bus")
+		},
+		func(ctx context.Context) error {
+			old := *brute
+			brute.severity = 8
+			w.grow(brute)
+			if _, err := w.publish(ctx, brute); err != nil {
+				return err
+			}
+			if err := w.say(ctx, nil, brute, "worse: severity 5 becomes 8"); err != nil {
+				return err
+			}
+			_, err := w.publish(ctx, &old)
+			return w.say(ctx, err, &old, "an older update comes late")
+		},
+		w.garbage,
+		w.forged,
+		func(ctx context.Context) error {
+			w.slack(2)
+			f := w.find(kindOf("Exfiltration:S3/AnomalousBehavior"), w.at("data-lake", w.region("us-east-1")))
+			_, err := w.publish(ctx, f)
+			return w.say(ctx, err, f, "and Slack answers 429, twice")
+		},
+		w.fresh("AttackSequence:IAM/CompromisedCredentials", "identity", "an attack sequence"),
+		w.fresh("Discovery:Kubernetes/SuccessfulAnonymousAccess", "ml-research", "new finding"),
+		w.fresh("CredentialAccess:RDS/AnomalousBehavior.SuccessfulBruteForce", "payments-prod", "new finding"),
+		func(ctx context.Context) error {
+			brute.archived = true
+			w.grow(brute)
+			_, err := w.publish(ctx, brute)
+			return w.say(ctx, err, brute, "archived in GuardDuty")
+		},
+		w.storm,
+		w.account,
+	}
+}
+
+func (w *world) region(name string) string {
+	for _, r := range w.regions {
+		if r == name {
+			return r
+		}
+	}
+	return w.regions[0]
+}
+
+func (w *world) fresh(kind, account, what string) scene {
+	return func(ctx context.Context) error {
+		f := w.find(kindOf(kind), w.at(account, pick(w.rng, w.regions)))
+		_, err := w.publish(ctx, f)
+		return w.say(ctx, err, f, what)
+	}
+}
+
+func (w *world) later(f **finding, what string) scene {
+	return func(ctx context.Context) error {
+		w.grow(*f)
+		_, err := w.publish(ctx, *f)
+		return w.say(ctx, err, *f, what)
+	}
+}
+
+// subscribe lets every region's topic ask for its confirmation.
+func (w *world) subscribe(ctx context.Context) error {
+	for _, region := range w.regions {
+		m, err := w.signer.SubscriptionConfirmation(w.topicARN(region))
+		if err != nil {
+			return err
+		}
+		if status, err := w.post(ctx, m); err != nil || status != http.StatusOK {
+			return fmt.Errorf("subscribe %s: answered %d: %w", region, status, err)
+		}
+	}
+	w.tell(columns("all", "all", "subscription confirmations") + fmt.Sprintf(" → %d topics verified, on the list, confirmed", len(w.regions)))
+	return nil
+}
+
+func (w *world) garbage(ctx context.Context) error {
+	status, err := w.send(ctx, []byte("{\"detail-type\": \"GuardDuty Finding\", \"detail\": {\"id\": \x00\xff"))
+	if err != nil {
+		return err
+	}
+	return w.last(ctx, fmt.Sprintf("a garbage body, answered %d", status), "?", "?")
+}
+
+// forged is a message whose signature is not SNS's.
+func (w *world) forged(ctx context.Context) error {
+	f := w.find(kinds[0], w.anywhere())
+	m, err := w.signer.Notification(w.topicARN(f.region), string(w.event(f, admin)))
+	if err != nil {
+		return err
+	}
+	m.Message = string(w.event(f, admin)) // another id than was signed
+	status, err := w.post(ctx, m)
+	if err != nil {
+		return err
+	}
+	return w.last(ctx, fmt.Sprintf("a forged message, answered %d", status), "?", f.region)
+}
+
+// storm is many findings at once, by many clients.
+func (w *world) storm(ctx context.Context) error {
+	const clients, each = 16, 25
+	messages := make([][]snstest.Message, clients)
+	for i := range messages {
+		for range each {
+			f := w.find(kindOf("Recon:EC2/PortProbeUnprotectedPort"), place{pick(w.rng, w.accounts[:min(len(w.accounts), 9)]), pick(w.rng, w.regions)})
+			m, err := w.signer.Notification(w.topicARN(f.region), string(w.event(f, admin)))
+			if err != nil {
+				return err
+			}
+			messages[i] = append(messages[i], m)
+		}
+	}
+	start := time.Now()
+	var wg sync.WaitGroup
+	errs := make(chan error, clients)
+	for _, ms := range messages {
+		wg.Go(func() {
+			for _, m := range ms {
+				if _, err := w.post(ctx, m); err != nil {
+					errs <- err
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	select {
+	case err := <-errs:
+		return err
+	default:
+	}
+	took := time.Since(start)
+	w.tell(columns("most", "all", "a storm of port probes") + fmt.Sprintf(" → %d findings by %d clients in %d ms, each on disk before its answer", clients*each, clients, took.Milliseconds()))
+	return nil
+}
+
+// account shows that what was answered is there.
+func (w *world) account(ctx context.Context) error {
+	return w.app.Store().View(ctx, func(tx *store.Tx) error {
+		t, err := tx.Totals()
+		if err != nil {
+			return err
+		}
+		var rows, alerts int64
+		for v, n := range t.Verdicts {
+			if v != tocsin.Duplicate {
+				rows += n
+			}
+		}
+		for _, n := range t.Alerts {
+			alerts += n
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.tell(fmt.Sprintf("nothing lost: %d deliveries answered 2xx = %d confirmations + %d rows in the journal + %d redelivered - %d refused; %d alerts, %d messages delivered",
+			w.answered, len(w.regions), rows, t.Verdicts[tocsin.Duplicate], w.sent-w.answered, alerts, t.Notifications[tocsin.Delivered]))
+		return nil
+	})
+}
+
+// life goes on after the story: now and then a new finding or an update.
+func (w *world) life() scene {
+	var known []*finding
+	return func(ctx context.Context) error {
+		if len(known) > 0 && w.rng.IntN(3) > 0 {
+			f := pick(w.rng, known)
+			w.grow(f)
+			_, err := w.publish(ctx, f)
+			return w.say(ctx, err, f, "an update")
+		}
+		f := w.find(pick(w.rng, kinds), w.anywhere())
+		known = append(known, f)
+		_, err := w.publish(ctx, f)
+		return w.say(ctx, err, f, "new finding")
+	}
+}
+
+// say tells what became of the finding that was just delivered.
+func (w *world) say(ctx context.Context, err error, f *finding, what string) error {
+	if err != nil {
+		return err
+	}
+	return w.last(ctx, what, f.account.name, f.region)
+}
+
+// again tells of a redelivery, which has no row of its own.
+func (w *world) again(ctx context.Context, err error, f *finding, what string) error {
+	if err != nil {
+		return err
+	}
+	return w.app.Store().View(ctx, func(tx *store.Tx) error {
+		t, err := tx.Totals()
+		w.tell(fmt.Sprintf("%s → %s: nothing else happens (%d so far)", columns(f.account.name, f.region, what), tocsin.Duplicate, t.Verdicts[tocsin.Duplicate]))
+		return err
+	})
+}
+
+func columns(account, region, what string) string {
+	return fmt.Sprintf("%-14s %-14s %-33s", account, region, what)
+}
+
+// last tells of the newest row of the journal.
+func (w *world) last(ctx context.Context, what, account, region string) error {
+	return w.app.Store().View(ctx, func(tx *store.Tx) error {
+		events, err := tx.Events(store.EventFilter{Page: store.Page{Limit: 1}})
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		ev := events[0]
+		what := columns(account, region, what)
+		if ev.Alert == 0 {
+			w.tell(fmt.Sprintf("%s → %s: %s", what, ev.Verdict, ev.Reason))
+			return nil
+		}
+		a, err := tx.Alert(ev.Alert)
+		if err != nil {
+			return err
+		}
+		w.tell(fmt.Sprintf("%s → %-8s #%-3d %s %s, %d×", what, ev.Verdict, a.ID, mark(a.Level), a.Headline, a.Occurrences))
+		return nil
+	})
+}
+
+// mark is a level as shape and word.
+func mark(l tocsin.Level) string {
+	shapes := map[tocsin.Level]string{tocsin.Critical: "■", tocsin.High: "▲", tocsin.Medium: "●", tocsin.Low: "·"}
+	return fmt.Sprintf("%s %-8s", shapes[l], l)
+}
