@@ -1,0 +1,43 @@
+# make demo    a simulated AWS organisation delivers findings to a real tocsin; no AWS needed
+# make test    every test, with the race detector
+# make check   what a change has to pass: format, vet, linters, vulnerabilities, tests
+# make bench   the whole program beside Prometheus Alertmanager, figures as ratios
+# make chaos   kill -9 for longer: make chaos KILLS=200
+# make fuzz    every fuzz target for FUZZTIME each (default 1m)
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+LDFLAGS  = -s -w -X github.com/tocsin-sec/tocsin/internal/cli.Version=$(VERSION)
+KILLS   ?= 100
+FUZZTIME ?= 1m
+
+.PHONY: demo build test check bench chaos fuzz golden deps
+.DEFAULT_GOAL := build
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/tocsin ./cmd/tocsin
+
+demo: build
+	@trap '' INT; ./bin/tocsin demo $(ARGS)
+
+deps:
+	@scripts/deps
+
+test: deps
+	$(GO) test -race -timeout 15m ./...
+
+check:
+	@scripts/check
+
+bench: build
+	$(GO) run ./internal/bench $(ARGS)
+
+chaos: deps
+	TOCSIN_CHAOS_KILLS=$(KILLS) $(GO) test -count=1 -timeout 2h -v -run 'NothingIsLost' ./internal/chaos
+
+fuzz:
+	@scripts/fuzz $(FUZZTIME)
+
+# Writes the golden files anew; read the difference before you commit it.
+golden:
+	$(GO) test ./internal/guardduty ./internal/notify/... ./internal/web ./internal/config ./internal/app -update
