@@ -62,7 +62,7 @@ type queue struct {
 	mu         sync.Mutex
 	waiting    []work
 	committing bool
-	nudge      chan struct{}
+	idle       chan struct{} // closed when committing ends; nil while nobody asks
 }
 
 // maxBatch bounds how many calls and settlements share one transaction, so that
@@ -79,18 +79,20 @@ func (e *Engine) submit(w work) {
 	e.queue.committing = true
 	e.queue.mu.Unlock()
 	if start {
-		e.committed.Add(1)
 		go e.commitAll()
 	}
 }
 
 func (e *Engine) commitAll() {
-	defer e.committed.Done()
 	for {
 		e.queue.mu.Lock()
 		n := min(len(e.queue.waiting), maxBatch)
 		if n == 0 {
 			e.queue.committing = false
+			if e.queue.idle != nil {
+				close(e.queue.idle)
+				e.queue.idle = nil
+			}
 			e.queue.mu.Unlock()
 			return
 		}
@@ -102,7 +104,19 @@ func (e *Engine) commitAll() {
 }
 
 // Quiesce waits until nothing waits for a commit.
-func (e *Engine) Quiesce() { e.committed.Wait() }
+func (e *Engine) Quiesce() {
+	e.queue.mu.Lock()
+	if !e.queue.committing {
+		e.queue.mu.Unlock()
+		return
+	}
+	if e.queue.idle == nil {
+		e.queue.idle = make(chan struct{})
+	}
+	idle := e.queue.idle
+	e.queue.mu.Unlock()
+	<-idle
+}
 
 // commit writes a batch in one transaction and tells everybody who waits. If the
 // batch as a whole cannot be written, each part is tried alone, so that one bad

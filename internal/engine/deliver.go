@@ -24,10 +24,10 @@ const (
 	// does.
 	lease = time.Minute
 	// atOnce bounds the attempts under way at one receiver.
-	atOnce = 16
+	atOnce = 32
 	// directRoom bounds what waits in memory for one receiver; beyond it waits in
 	// the store.
-	directRoom = 1024
+	directRoom = 4096
 )
 
 // A receiverQueue delivers to one receiver, so that one that hangs delays itself
@@ -107,7 +107,7 @@ func (q *receiverQueue) runDirect(ctx, sending context.Context) {
 			q.slots <- struct{}{}
 			wg.Go(func() {
 				defer func() { <-q.slots }()
-				q.deliver(sending, j)
+				q.deliver(sending, j) // what waits for the commit holds no place
 			})
 		}
 	}
@@ -119,7 +119,7 @@ func (q *receiverQueue) giveBack() {
 		case j := <-q.direct:
 			q.reserved.Add(-1)
 			n := j.notification
-			q.settle(store.Settlement{ID: n.ID, Attempts: n.Attempts, State: tocsin.Pending, Due: n.CreatedAt})
+			q.settle(store.Settlement{ID: n.ID, Attempts: n.Attempts, State: tocsin.Pending, Due: n.CreatedAt}).wait()
 		default:
 			return
 		}
@@ -179,23 +179,35 @@ func (q *receiverQueue) untilNext(ctx context.Context) time.Duration {
 
 // deliverDue claims what is due at now, attempts it and returns how much that was.
 func (q *receiverQueue) deliverDue(ctx, sending context.Context, now time.Time) (int, error) {
-	var claimed []tocsin.Notification
-	err := q.e.store.Update(ctx, func(tx *store.Tx) (err error) {
-		claimed, err = tx.Claim(q.name, tocsin.Millis(now), lease, q.bite())
+	var claimed []claim
+	err := q.e.store.Update(ctx, func(tx *store.Tx) error {
+		ns, err := tx.Claim(q.name, tocsin.Millis(now), lease, q.bite())
+		if err != nil {
+			return err
+		}
+		claimed, err = look(tx, ns)
 		return err
 	})
 	if err != nil {
 		return 0, fmt.Errorf("claim for %s: %w", q.name, err)
 	}
-	var wg sync.WaitGroup
-	for _, n := range claimed {
+	settled := make([]settling, len(claimed)) // each written by its own attempt
+	var attempts sync.WaitGroup
+	for i, c := range claimed {
+		if reason := needless(c.notification, c.alert, c.told); reason != "" {
+			settled[i] = q.settle(park(c.notification, now, reason))
+			continue
+		}
 		q.slots <- struct{}{}
-		wg.Go(func() {
+		attempts.Go(func() {
 			defer func() { <-q.slots }()
-			q.deliverClaimed(sending, n, now)
+			settled[i] = q.deliver(sending, c.job)
 		})
 	}
-	wg.Wait()
+	attempts.Wait()
+	for _, s := range settled {
+		s.wait()
+	}
 	return len(claimed), nil
 }
 
@@ -204,69 +216,76 @@ func (q *receiverQueue) bite() int {
 	if r := q.e.plan.Load().Receivers[q.name].Rate; r > 0 {
 		return min(atOnce, max(1, int(r*lease.Seconds()/4)))
 	}
-	return atOnce
+	return 4 * atOnce
 }
 
-// deliverClaimed asks what became of the alert in the meantime, since a claim may
-// come long after the notification was owed.
-func (q *receiverQueue) deliverClaimed(ctx context.Context, n tocsin.Notification, now time.Time) {
-	j := job{notification: n}
-	var told bool
-	err := q.e.store.View(ctx, func(tx *store.Tx) (err error) {
-		if j.alert, err = tx.Alert(n.Alert); err != nil {
-			return err
+// A claim is a job with what became of its alert since the notification was owed.
+type claim struct {
+	job
+	told bool // the receiver had a message of the alert before
+}
+
+// look reads what claimed notifications need to be judged and sent.
+func look(tx *store.Tx, ns []tocsin.Notification) ([]claim, error) {
+	claims := make([]claim, len(ns))
+	for i, n := range ns {
+		c := claim{job: job{notification: n}}
+		var err error
+		if c.alert, err = tx.Alert(n.Alert); err != nil {
+			return nil, fmt.Errorf("read alert: %w", err)
 		}
-		earlier, err := tx.Notifications(store.NotificationFilter{Alert: n.Alert, Receiver: n.Receiver, States: []tocsin.State{tocsin.Delivered}})
-		for _, e := range earlier {
-			told = true
-			if e.Ref != "" {
-				j.notification.Ref = e.Ref // newest first, so that the first message's stays
+		if n.Kind != tocsin.TellOpened || c.alert.Reopened > 0 {
+			if err := c.history(tx); err != nil {
+				return nil, err
 			}
 		}
-		return err
-	})
-	switch {
-	case err != nil:
-		q.settle(judge(n, now, fmt.Errorf("read alert: %w", err), jitter()))
-	default:
-		if reason := needless(n, j.alert, told); reason != "" {
-			q.settle(park(n, now, reason))
-			return
-		}
-		q.deliver(ctx, j)
+		claims[i] = c
 	}
+	return claims, nil
 }
 
-// deliver makes one attempt and settles it.
-func (q *receiverQueue) deliver(ctx context.Context, j job) {
+// history finds out what the receiver was told of the alert before.
+func (c *claim) history(tx *store.Tx) error {
+	n := &c.notification
+	earlier, err := tx.Notifications(store.NotificationFilter{Alert: n.Alert, Receiver: n.Receiver, States: []tocsin.State{tocsin.Delivered}})
+	for _, e := range earlier {
+		c.told = true
+		if e.Ref != "" {
+			n.Ref = e.Ref // newest first, so that the first message's stays
+		}
+	}
+	return err
+}
+
+// deliver makes one attempt and hands its result to the next commit.
+func (q *receiverQueue) deliver(ctx context.Context, j job) settling {
 	n := j.notification
 	r, ok := q.e.plan.Load().Receivers[q.name]
 	if !ok {
-		q.settle(park(n, q.e.now(), "the receiver is not configured any more"))
-		return
+		return q.settle(park(n, q.e.now(), "the receiver is not configured any more"))
 	}
 	if r.Rate > 0 {
 		q.limiter.SetLimit(rate.Limit(r.Rate))
 		if err := q.limiter.Wait(ctx); err != nil {
-			return // the program ends; the lease runs out and it is sent again
+			return nil // the program ends; the lease runs out and it is sent again
 		}
 	}
 	// Whoever's lease is nearly over may not begin: somebody else may be sending.
 	if n.Due.Sub(q.e.now()) < r.timeout() && q.e.serving.Load() {
-		return
+		return nil
 	}
 	start := time.Now()
 	ref, err := q.attempt(ctx, r, j)
 	q.e.metrics.attempts.WithLabelValues(q.name).Observe(time.Since(start).Seconds())
 	if err != nil && ctx.Err() != nil {
-		return // cut off by the end of the program, which says nothing of the receiver
+		return nil // cut off by the end of the program, which says nothing of the receiver
 	}
 	s := judge(n, q.e.now(), err, jitter())
 	s.Ref = ref
 	if err != nil {
 		q.e.log.WarnContext(ctx, "notification not delivered", "receiver", q.name, "alert", n.Alert, "attempt", n.Attempts, "state", s.State, "err", err)
 	}
-	q.settle(s)
+	return q.settle(s)
 }
 
 // attempt calls the notifier within its time. A notifier that panics has failed
@@ -282,17 +301,34 @@ func (q *receiverQueue) attempt(ctx context.Context, r Receiver, j job) (ref str
 	return r.Notifier.Notify(ctx, q.e.plan.Load().message(j))
 }
 
-// settle hands the result to the next commit and waits for it.
-func (q *receiverQueue) settle(s store.Settlement) {
-	done := make(chan error, 1)
-	q.e.submit(work{settle: &settlement{Settlement: s, settled: func(err error) { done <- err }}})
-	if err := <-done; err != nil {
+// settle hands a result to the next commit, which it does not wait for.
+func (q *receiverQueue) settle(s store.Settlement) settling {
+	done := make(settling, 1)
+	q.e.submit(work{settle: &settlement{Settlement: s, settled: func(err error) {
+		q.settled(s, err)
+		done <- struct{}{}
+	}}})
+	return done
+}
+
+// settled is called once the commit was tried.
+func (q *receiverQueue) settled(s store.Settlement, err error) {
+	if err != nil {
 		q.e.log.Error("settlement refused; the message will be sent again", "receiver", q.name, "err", err)
 		return
 	}
 	q.e.metrics.notifications.WithLabelValues(q.name, string(s.State)).Inc()
 	if s.State == tocsin.Pending || q.behind.Load() {
 		q.wake()
+	}
+}
+
+// settling is a settlement under way; nil is none.
+type settling chan struct{}
+
+func (s settling) wait() {
+	if s != nil {
+		<-s
 	}
 }
 

@@ -66,9 +66,8 @@ type Engine struct {
 	now     func() time.Time
 	metrics *Metrics
 
-	queue     queue // what waits for the next commit
-	committed sync.WaitGroup
-	serving   atomic.Bool // Run is on: notifications may be handed over in memory
+	queue   queue       // what waits for the next commit
+	serving atomic.Bool // Run is on: notifications may be handed over in memory
 
 	mu     sync.Mutex
 	queues map[string]*receiverQueue // by receiver; guarded by mu
@@ -87,7 +86,7 @@ func New(o Options) *Engine {
 	}
 	e := &Engine{
 		store: o.Store, log: o.Log, now: o.Now, metrics: o.Metrics,
-		queue: queue{nudge: make(chan struct{}, 1)}, queues: map[string]*receiverQueue{},
+		queues: map[string]*receiverQueue{},
 	}
 	e.plan.Store(o.Plan)
 	return e
@@ -132,7 +131,9 @@ func (e *Engine) Run(ctx context.Context, grace time.Duration) error {
 		}
 		select {
 		case <-ctx.Done():
-			return g.Wait()
+			err := g.Wait()
+			e.Quiesce() // for the settlements
+			return err
 		case <-tick.C: // a reload may have brought receivers, or taken some
 			if err := e.parkForgotten(ctx, tocsin.Millis(e.now())); err != nil && ctx.Err() == nil {
 				e.log.Error("parking refused", "err", err)
