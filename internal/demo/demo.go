@@ -73,7 +73,7 @@ func Run(ctx context.Context, o Options) error {
 	w.tell = func(line string) {
 		fmt.Fprintf(o.Out, "%s  %s\n", time.Now().Format(time.TimeOnly), line)
 	}
-	conf, token, err := w.configure(o.Listen, dir, hook, in)
+	conf, token, err := w.configure(ctx, o.Listen, dir, hook, in)
 	if err != nil {
 		return err
 	}
@@ -159,6 +159,7 @@ func (w *world) greet(out io.Writer, dir, inboxURL string) {
 
 var demoConfig = template.Must(template.New("demo.yml").Parse(`# The configuration of the demo. Receivers are its own inbox on this machine.
 listen: {{.Listen}}
+public_url: http://{{.Listen}}
 store: sqlite:{{.Dir}}
 
 sources:
@@ -186,7 +187,7 @@ routes:
     receivers: [siem-webhook]
   - name: payments have a channel of their own
     pattern: {team: [payments]}
-    receivers: [payments-slack, siem-webhook]
+    receivers: [payments-slack, soc-mail, siem-webhook]
 
 fallback: [soc-slack, siem-webhook]
 
@@ -198,8 +199,12 @@ receivers:
 `))
 
 // configure writes the configuration as a file would hold it, and reads it.
-func (w *world) configure(listen, dir, hook string, in *receivers) (conf *config.Config, token string, err error) {
+func (w *world) configure(ctx context.Context, listen, dir, hook string, in *receivers) (conf *config.Config, token string, err error) {
 	if token, err = secretToken(); err != nil {
+		return nil, "", err
+	}
+	address, err := free(ctx, listen)
+	if err != nil {
 		return nil, "", err
 	}
 	type row struct{ ID, Name, Environment, Team, Minimum string }
@@ -209,7 +214,7 @@ func (w *world) configure(listen, dir, hook string, in *receivers) (conf *config
 	}
 	var text bytes.Buffer
 	err = demoConfig.Execute(&text, map[string]any{
-		"Listen": free(listen), "Dir": dir, "Token": token, "Admin": admin, "Accounts": rows, "Inbox": in, "Hook": hook,
+		"Listen": address, "Dir": dir, "Token": token, "Admin": admin, "Accounts": rows, "Inbox": in, "Hook": hook,
 	})
 	if err != nil {
 		return nil, "", err
@@ -223,13 +228,15 @@ func (w *world) configure(listen, dir, hook string, in *receivers) (conf *config
 }
 
 // free is the address, or one with a port of the system's choice if it is in use.
-func free(listen string) string {
-	l, err := net.Listen("tcp", listen)
+func free(ctx context.Context, listen string) (string, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", listen)
 	if err != nil {
-		return "127.0.0.1:0"
+		if l, err = lc.Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
+			return "", err
+		}
 	}
-	_ = l.Close()
-	return listen
+	return l.Addr().String(), l.Close()
 }
 
 // folder is where the demo keeps its database.

@@ -274,8 +274,12 @@ func (w *world) account(ctx context.Context) error {
 		}
 		w.mu.Lock()
 		defer w.mu.Unlock()
+		again, refused := int(t.Verdicts[tocsin.Duplicate]), w.sent-w.answered
+		if want := len(w.regions) + int(rows) + again - refused; w.answered != want {
+			return fmt.Errorf("lost: %d deliveries were answered 2xx and %d are accounted for", w.answered, want)
+		}
 		w.tell(fmt.Sprintf("nothing lost: %d deliveries answered 2xx = %d confirmations + %d rows in the journal + %d redelivered - %d refused; %d alerts, %d messages delivered",
-			w.answered, len(w.regions), rows, t.Verdicts[tocsin.Duplicate], w.sent-w.answered, alerts, t.Notifications[tocsin.Delivered]))
+			w.answered, len(w.regions), rows, again, refused, alerts, t.Notifications[tocsin.Delivered]))
 		return nil
 	})
 }
