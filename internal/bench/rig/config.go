@@ -1,0 +1,52 @@
+// Package rig runs the real program for those who break it and those who measure
+// it: it builds, configures, starts and kills tocsin, and makes what is sent to it.
+package rig
+
+import (
+	"fmt"
+	"os"
+	"strings"
+)
+
+// Token is what the https and the sns source want.
+const Token = "rig-token-0123456789abcdef"
+
+// Paths of the sources, token included.
+const (
+	HTTPSPath = "/in/gd/" + Token
+	SNSPath   = "/in/topic/" + Token
+)
+
+// A Config is the part of tocsin.yml that differs.
+type Config struct {
+	Store string // empty: --data says it
+	// Certificate is the PEM file that SNS messages are signed with.
+	Certificate string
+	// Receivers are the URLs of webhooks, by name. All are told of everything.
+	Receivers map[string]string
+	Timeout   string // of each receiver; empty is the default
+}
+
+// Write writes the configuration.
+func (c Config) Write(file string) error {
+	var b strings.Builder
+	if c.Store != "" {
+		fmt.Fprintf(&b, "store: %q\n", c.Store)
+	}
+	b.WriteString("sources:\n  gd: {https: {token: \"${env:TOKEN}\"}}\n")
+	if c.Certificate != "" {
+		fmt.Fprintf(&b, "  topic: {sns: {topics: [%q], token: \"${env:TOKEN}\", signing_certificates: [%q]}}\n", TopicARN, c.Certificate)
+	}
+	b.WriteString("rules: [{use: guardduty}]\nreceivers:\n")
+	names := make([]string, 0, len(c.Receivers))
+	for name, url := range c.Receivers {
+		names = append(names, name)
+		timeout := ""
+		if c.Timeout != "" {
+			timeout = "timeout: " + c.Timeout + ", "
+		}
+		fmt.Fprintf(&b, "  %s: {%swebhook: {url: %q}}\n", name, timeout, url)
+	}
+	fmt.Fprintf(&b, "fallback: [%s]\n", strings.Join(names, ", "))
+	return os.WriteFile(file, []byte(b.String()), 0o600)
+}

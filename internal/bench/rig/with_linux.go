@@ -1,0 +1,6 @@
+package rig
+
+import "syscall"
+
+// withUs has the kernel end the process when ours ends, however that comes.
+func withUs() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

@@ -1,0 +1,9 @@
+// Package chaos breaks the real program while it works, and then counts: it is
+// killed, its database goes away, its receivers hang, and what is posted to it is
+// garbage. What it said it had received must be there, once, and whoever was to
+// be told must have been told.
+//
+// The package is tests only. TOCSIN_CHAOS_SEED repeats a run, as far as the
+// machine lets it; TOCSIN_CHAOS_KILLS says how often TestNothingIsLostOnKill
+// kills (default 20).
+package chaos
