@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -189,13 +190,25 @@ func change(r *http.Request) (int64, Change, error) {
 	return n, c, nil
 }
 
+// What a list can be asked for.
+var (
+	statuses = []tocsin.Status{tocsin.StatusOpen, tocsin.StatusAcked, tocsin.StatusClosed}
+	sorts    = []string{"level", "newest", "changed", "count"}
+)
+
 func filter(r *http.Request) (store.AlertFilter, error) {
 	q := r.URL.Query()
 	f := store.AlertFilter{
 		Account: q.Get("account"), Region: q.Get("region"), Type: q.Get("type"), Text: q.Get("text"), Sort: q.Get("sort"),
 	}
 	for _, s := range q["status"] {
+		if !slices.Contains(statuses, tocsin.Status(s)) {
+			return f, badRequest{fmt.Errorf("status: %q is none of %v", s, statuses)}
+		}
 		f.Statuses = append(f.Statuses, tocsin.Status(s))
+	}
+	if f.Sort != "" && !slices.Contains(sorts, f.Sort) {
+		return f, badRequest{fmt.Errorf("sort: %q is none of %v", f.Sort, sorts)}
 	}
 	var err error
 	if s := q.Get("level"); s != "" {

@@ -71,7 +71,8 @@ type App struct {
 	listener net.Listener
 	intakeOn net.Listener
 
-	mu      sync.Mutex // serializes reloads
+	mu      sync.Mutex      // serializes reloads, and them with the start and the stop
+	running context.Context // what sources live in; nil before the start and after the stop; guarded by mu
 	config  atomic.Pointer[config.Config]
 	serving atomic.Pointer[generation]
 }
@@ -130,26 +131,38 @@ func (a *App) Store() *store.Store { return a.store }
 func (a *App) Engine() *engine.Engine { return a.engine }
 
 // URL is where the pages are: "http://127.0.0.1:8080".
-func (a *App) URL() string { return "http://" + a.listener.Addr().String() }
+func (a *App) URL() string {
+	scheme := "http"
+	if a.o.Config.TLS.Certificate != "" && a.intake == nil {
+		scheme = "https"
+	}
+	return scheme + "://" + a.listener.Addr().String()
+}
 
-// Run accepts, delivers and serves until ctx ends, and stops in three breaths:
-// it takes nothing more in; it finishes what is under way, for at most the
-// grace; it closes the store.
+// Run accepts, delivers and serves until ctx ends or a part of it cannot go on,
+// and stops in three breaths: it takes nothing more in; it finishes what is under
+// way, for at most the grace; it closes the store.
 func (a *App) Run(ctx context.Context) error {
-	var g errgroup.Group
+	g, ctx := errgroup.WithContext(ctx)
+	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
+	g.Go(func() error {
+		err := a.engine.Run(delivering, a.o.Grace)
+		if errors.Is(err, context.Canceled) && delivering.Err() != nil {
+			err = nil // it ended before it had quite begun
+		}
+		return err
+	})
+	a.start(ctx) // before requests come, so that none is told to come again
 	g.Go(func() error { return a.serve(a.server, a.listener) })
 	if a.intake != nil {
 		g.Go(func() error { return a.serve(a.intake, a.intakeOn) })
 	}
-	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
-	g.Go(func() error { return a.engine.Run(delivering, a.o.Grace) })
-	a.serving.Load().start(ctx, a.engine.Accept, a.o.Log)
 
 	<-ctx.Done()
 	a.o.Log.Info("stopping: nothing more is taken in")
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.o.Grace)
 	defer cancel()
-	a.serving.Load().stop()
+	a.stop()
 	err := a.server.Shutdown(end)
 	if a.intake != nil {
 		err = errors.Join(err, a.intake.Shutdown(end))
@@ -163,6 +176,22 @@ func (a *App) Run(ctx context.Context) error {
 	err = errors.Join(err, a.store.Close())
 	a.o.Log.Info("stopped")
 	return err
+}
+
+// start lets the sources bring events until ctx ends.
+func (a *App) start(ctx context.Context) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.running = ctx
+	a.serving.Load().start(ctx, a.engine.Accept, a.o.Log)
+}
+
+// stop returns once no source has anything under way; none starts any more.
+func (a *App) stop() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.running = nil
+	a.serving.Load().stop()
 }
 
 func (a *App) serve(s *http.Server, l net.Listener) error {
@@ -197,12 +226,16 @@ func (a *App) close() error {
 }
 
 // Reload reads the configuration again and puts it in force whole, or keeps the
-// old one and says why. The store and the addresses stay what they were.
-func (a *App) Reload(ctx context.Context) error {
+// old one and says why. The store and the addresses stay what they were, and
+// what the file says of them is logged as not in force. It is for a running App.
+func (a *App) Reload() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.o.Reload == nil {
+	switch {
+	case a.o.Reload == nil:
 		return errors.New("nothing to reload: running on embedded defaults")
+	case a.running == nil:
+		return errors.New("nothing to reload: not running")
 	}
 	c, err := a.o.Reload()
 	if err != nil {
@@ -220,8 +253,29 @@ func (a *App) Reload(ctx context.Context) error {
 	a.engine.Replace(plan)
 	old := a.serving.Swap(next)
 	old.stop()
-	next.start(ctx, a.engine.Accept, a.o.Log)
+	next.start(a.running, a.engine.Accept, a.o.Log)
+	for _, key := range fixed(a.o.Config, c) {
+		a.o.Log.Warn("changed in the configuration, and in force only after a restart", "key", key)
+	}
 	return nil
+}
+
+// fixed are the keys that differ and that a reload leaves as they were.
+func fixed(was, is *config.Config) (keys []string) {
+	for _, k := range []struct {
+		key     string
+		changed bool
+	}{
+		{"listen", was.Listen != is.Listen},
+		{"intake", was.Intake != is.Intake},
+		{"tls", was.TLS != is.TLS},
+		{"store", was.Store != is.Store},
+	} {
+		if k.changed {
+			keys = append(keys, k.key)
+		}
+	}
+	return keys
 }
 
 // plan opens the receivers and gathers what the engine goes by.

@@ -136,17 +136,33 @@ func (a *App) ready(w http.ResponseWriter, r *http.Request) {
 		OldestDueMillis int64             `json:"oldest_due_ms"`
 		Sources         map[string]string `json:"sources"`
 	}{Ready: true, Sources: map[string]string{}}
+	w.Header().Set("Content-Type", "application/json")
 	if err := a.store.Ping(ctx); err != nil {
 		a.o.Log.ErrorContext(ctx, "not ready", "err", err)
 		status.Ready, status.Error = false, "the store does not answer"
-		w.WriteHeader(http.StatusServiceUnavailable)
 	} else {
 		status.OldestDueMillis = a.oldestDue(ctx).Milliseconds()
 		for _, s := range a.sources(ctx) {
 			status.Sources[s.Name] = s.Status.State
 		}
 	}
+	if name, ok := a.idle(); ok && status.Ready {
+		status.Ready, status.Error = false, "source "+name+" takes no events: the program begins or ends"
+	}
+	if !status.Ready {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
 	_ = json.NewEncoder(w).Encode(status)
+}
+
+// idle names a source that listens and has nowhere to hand events to.
+func (a *App) idle() (name string, ok bool) {
+	for _, s := range a.serving.Load().sources {
+		if c, listens := s.collector.(interface{ Ready() bool }); listens && !c.Ready() {
+			return s.name, true
+		}
+	}
+	return "", false
 }
 
 // oldestDue is for how long the notification that is most overdue has been due.

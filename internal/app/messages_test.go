@@ -12,9 +12,9 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/guardduty"
 )
 
-// real are the findings whose messages are golden for every notifier: at least
+// seen are the findings whose messages are golden for every notifier: at least
 // one of each resource type, and what was seen of each in the wild.
-var real = []string{
+var seen = []string{
 	"container-new-library", "ec2-backup-malware", "ec2-c2", "ec2-c2-dns", "ec2-malware", "ec2-port-probe", "ecs-reverse-shell",
 	"eks-anonymous-secrets", "eks-runtime-mining", "hostile-texts", "iam-anomalous-delete-trail", "iam-stolen-credentials", "lambda-tor",
 	"rds-brute-force-succeeded", "rds-limitless", "odd-unicode", "real-attack-sequence-prose-only", "real-barely-anything",
@@ -27,7 +27,7 @@ var real = []string{
 // that findings make today.
 func TestTheAlertsOfNotifytestAreCurrent(t *testing.T) {
 	t.Parallel()
-	for _, name := range real {
+	for _, name := range seen {
 		t.Run(name, func(t *testing.T) {
 			raw, err := os.ReadFile(filepath.Join("../guardduty/testdata/findings", name+".json"))
 			if err != nil {

@@ -113,6 +113,9 @@ Exit codes: 0 done, 1 it went wrong, 2 it was called wrongly, 3 check found prob
 		if c.Args == nil {
 			c.Args = cobra.NoArgs
 		}
+		if c.RunE == nil { // cobra would show the help and find nothing wrong
+			c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+		}
 		wrapArgs(c)
 	}
 	return root

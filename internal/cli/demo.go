@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"io"
 	"log/slog"
 	"time"
 
@@ -26,7 +25,7 @@ message as its receiver sees it. Nothing leaves this machine.`,
 				return usage(err)
 			}
 			o.Data, o.Out, o.Version = s.data, s.out, version()
-			o.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+			o.Log = slog.New(slog.DiscardHandler)
 			if s.logFormat != "" {
 				log, err := s.log()
 				if err != nil {

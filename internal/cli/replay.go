@@ -53,7 +53,7 @@ func (s *shell) replay(ctx context.Context, paths []string, keep bool) error {
 		if err != nil {
 			return err
 		}
-		defer os.RemoveAll(dir)
+		defer func() { _ = os.RemoveAll(dir) }()
 		conf.Store = "sqlite:" + dir
 		for i, r := range conf.Receivers {
 			conf.Receivers[i] = config.Rehearse(r, app.Kinds())
@@ -69,7 +69,8 @@ func (s *shell) replay(ctx context.Context, paths []string, keep bool) error {
 		for i, r := range receipts {
 			counts[r.Verdict]++
 			if r.Verdict == tocsin.Malformed || r.Verdict == tocsin.Unmapped {
-				fmt.Fprintf(s.err, "%s %s: %s\n", r.Verdict, events[i].Envelope, r.Reason)
+				what := strings.TrimSpace(string(r.Verdict) + " " + events[i].Envelope)
+				fmt.Fprintf(s.err, "%s: %s\n", what, r.Reason)
 			}
 		}
 		return receipts, err

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"slices"
@@ -41,20 +42,33 @@ func (s *shell) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, w := range conf.Warnings {
-		log.Warn("configuration", "file", w.File, "line", w.Line, "problem", w.Text)
-	}
+	warn(log, conf)
 	o := app.Options{Config: conf, Log: log, Out: s.out, Version: version()}
-	if s.file() != "" {
-		o.Reload = s.load
+	if s.configFile = s.file(); s.configFile != "" { // also where it is gone later
+		o.Reload = func() (*config.Config, error) {
+			c, err := s.load()
+			if err == nil {
+				warn(log, c)
+			}
+			return c, err
+		}
 	}
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 	a, err := app.New(ctx, o)
 	if err != nil {
 		return err
 	}
 	s.greet(a, conf)
-	go reloadOnHangup(ctx, a, o)
+	go reloadOn(ctx, hangup, a, log)
 	return a.Run(ctx)
+}
+
+func warn(log *slog.Logger, c *config.Config) {
+	for _, w := range c.Warnings {
+		log.Warn("configuration", "file", w.File, "line", w.Line, "problem", w.Text)
+	}
 }
 
 // greet says what was chosen and how to connect.
@@ -82,21 +96,18 @@ func (s *shell) greet(a *app.App, c *config.Config) {
 	fmt.Fprintln(s.err, "Ctrl-C ends it.")
 }
 
-// reloadOnHangup reads the configuration again whenever the process gets SIGHUP.
-func reloadOnHangup(ctx context.Context, a *app.App, o app.Options) {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
+// reloadOn reads the configuration again at each signal, until ctx ends.
+func reloadOn(ctx context.Context, hangup <-chan os.Signal, a *app.App, log *slog.Logger) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-hangup:
 		}
-		if err := a.Reload(ctx); err != nil {
-			o.Log.Error("configuration not reloaded; the old one stays in force", "err", err)
+		if err := a.Reload(); err != nil {
+			log.Error("configuration not reloaded; the old one stays in force", "err", err)
 			continue
 		}
-		o.Log.Info("configuration reloaded")
+		log.Info("configuration reloaded")
 	}
 }

@@ -122,7 +122,9 @@ func (w *world) play(ctx context.Context, once bool) error {
 	}
 	if once {
 		wait(ctx, 8*w.pace) // Slack's refusals are over by then
-		return w.account(ctx)
+	}
+	if err := w.account(ctx); err != nil || once {
+		return err
 	}
 	w.tell("from here on: now and then an update or something new. Ctrl-C ends it.")
 	for life := w.life(); ; {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 )
@@ -75,47 +76,47 @@ var kinds = []kind{
 	}},
 	{"UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS", 8, "Credentials for the EC2 instance role %s were used from an external IP address.", "TARGET", func(w *world, f *finding) {
 		f.resource = w.accessKey("AssumedRole", "web-server-role")
-		f.action = call(f.remote, "GetSecretValue", "secretsmanager.amazonaws.com", "")
+		f.action = call(f.remote, "GetSecretValue", "secretsmanager.amazonaws.com")
 	}},
 	{"Stealth:IAMUser/CloudTrailLoggingDisabled", 2, "AWS CloudTrail trail was disabled by %s.", "TARGET", func(w *world, f *finding) {
 		f.resource = w.accessKey("IAMUser", "deploy-bot")
-		f.action = call(f.remote, "StopLogging", "cloudtrail.amazonaws.com", "")
+		f.action = call(f.remote, "StopLogging", "cloudtrail.amazonaws.com")
 	}},
 	{"Policy:IAMUser/RootCredentialUsage", 2, "API DescribeRegions was invoked using root credentials.", "TARGET", func(w *world, f *finding) {
 		f.resource = w.accessKey("Root", "Root")
-		f.action = call(f.remote, "DescribeRegions", "ec2.amazonaws.com", "")
+		f.action = call(f.remote, "DescribeRegions", "ec2.amazonaws.com")
 	}},
 	{"Exfiltration:S3/AnomalousBehavior", 8, "User %s performed an unusual number of reads on an S3 bucket.", "TARGET", func(w *world, f *finding) {
 		f.resource = w.bucket(f, "NOT_PUBLIC")
-		f.action = call(f.remote, "GetObject", "s3.amazonaws.com", "")
+		f.action = call(f.remote, "GetObject", "s3.amazonaws.com")
 	}},
 	{"Policy:S3/BucketAnonymousAccessGranted", 8, "Anonymous access was granted to the S3 bucket %s.", "TARGET", func(w *world, f *finding) {
 		f.resource = w.bucket(f, "PUBLIC")
-		f.action = call(f.remote, "PutBucketPolicy", "s3.amazonaws.com", "")
+		f.action = call(f.remote, "PutBucketPolicy", "s3.amazonaws.com")
 	}},
-	{"Discovery:Kubernetes/SuccessfulAnonymousAccess", 5, "Kubernetes API was called anonymously on EKS cluster %s.", "TARGET", func(w *world, f *finding) {
+	{"Discovery:Kubernetes/SuccessfulAnonymousAccess", 5, "Kubernetes API was called anonymously on EKS cluster %s.", "TARGET", func(_ *world, f *finding) {
 		f.resource = object{
 			"resourceType": "EKSCluster", "eksClusterDetails": object{"name": "prod-cluster", "arn": fmt.Sprintf("arn:aws:eks:%s:%s:cluster/prod-cluster", f.region, f.account.id), "vpcId": "vpc-0a1b2c3d", "status": "ACTIVE"},
 			"kubernetesDetails": object{"kubernetesUserDetails": object{"username": "system:anonymous", "groups": []string{"system:unauthenticated"}}},
 		}
 		f.action = object{"actionType": "KUBERNETES_API_CALL", "kubernetesApiCallAction": object{"requestUri": "/api/v1/namespaces/kube-system/secrets", "verb": "list", "sourceIPs": []string{f.remote.ip}, "statusCode": 200, "namespace": "kube-system", "remoteIpDetails": f.remote.details()}}
 	}},
-	{"CredentialAccess:RDS/AnomalousBehavior.SuccessfulBruteForce", 8, "RDS database %s was logged into after a brute force.", "TARGET", func(w *world, f *finding) {
+	{"CredentialAccess:RDS/AnomalousBehavior.SuccessfulBruteForce", 8, "RDS database %s was logged into after a brute force.", "TARGET", func(_ *world, f *finding) {
 		f.resource = object{
 			"resourceType": "RDSDBInstance", "rdsDbInstanceDetails": object{"dbInstanceIdentifier": "orders-db", "engine": "Aurora PostgreSQL", "engineVersion": "15.4", "dbClusterIdentifier": "orders", "publiclyAccessible": true},
 			"rdsDbUserDetails": object{"user": "app_admin", "application": "psql", "database": "orders", "authMethod": "PASSWORD"},
 		}
 		f.action = object{"actionType": "RDS_LOGIN_ATTEMPT", "rdsLoginAttemptAction": object{"remoteIpDetails": f.remote.details(), "LoginAttributes": []object{{"user": "app_admin", "application": "psql", "failedLoginAttempts": 412, "successfulLoginAttempts": 1}}}}
 	}},
-	{"Backdoor:Lambda/C&CActivity.B", 8, "Lambda function %s is communicating with a command and control server.", "ACTOR", func(w *world, f *finding) {
+	{"Backdoor:Lambda/C&CActivity.B", 8, "Lambda function %s is communicating with a command and control server.", "ACTOR", func(_ *world, f *finding) {
 		f.resource = object{"resourceType": "Lambda", "lambdaDetails": object{"functionName": "invoice-pdf", "functionArn": fmt.Sprintf("arn:aws:lambda:%s:%s:function:invoice-pdf", f.region, f.account.id), "role": fmt.Sprintf("arn:aws:iam::%s:role/invoice-pdf", f.account.id), "functionVersion": "$LATEST"}}
 		f.action = connection(f.remote, "OUTBOUND", 8443)
 	}},
-	{"Execution:Runtime/NewBinaryExecuted", 5, "A newly created binary was executed in container %s.", "TARGET", func(w *world, f *finding) {
+	{"Execution:Runtime/NewBinaryExecuted", 5, "A newly created binary was executed in container %s.", "TARGET", func(_ *world, f *finding) {
 		f.resource = object{"resourceType": "ECSCluster", "ecsClusterDetails": object{"name": "web", "arn": fmt.Sprintf("arn:aws:ecs:%s:%s:cluster/web", f.region, f.account.id), "taskDetails": object{"definitionArn": fmt.Sprintf("arn:aws:ecs:%s:%s:task-definition/web:41", f.region, f.account.id), "containers": []object{{"name": "nginx", "image": "nginx:1.27"}}}}}
 		f.extra = object{"featureName": "RuntimeMonitoring", "runtimeDetails": object{"process": object{"name": "kworkerds", "executablePath": "/tmp/kworkerds", "executableSha256": "2f1c…", "pid": 4711, "user": "www-data", "lineage": []object{{"name": "sh", "executablePath": "/bin/sh", "pid": 4700}, {"name": "nginx", "executablePath": "/usr/sbin/nginx", "pid": 1}}}}}
 	}},
-	{"AttackSequence:IAM/CompromisedCredentials", 9, "Potential credential compromise of %s indicated by a sequence of actions.", "TARGET", func(w *world, f *finding) {
+	{"AttackSequence:IAM/CompromisedCredentials", 9, "Potential credential compromise of %s indicated by a sequence of actions.", "TARGET", func(_ *world, f *finding) {
 		f.resource = object{"resourceType": "AttackSequence"}
 		f.extra = object{"featureName": "Correlation", "detection": object{"sequence": object{
 			"uid": f.id, "description": "A sequence of actions involving 3 signals indicates that the credentials of deploy-bot are compromised.",
@@ -151,11 +152,8 @@ func connection(r remote, direction string, port int) object {
 	}}
 }
 
-func call(r remote, api, service, failure string) object {
+func call(r remote, api, service string) object {
 	c := object{"api": api, "serviceName": service, "callerType": "Remote IP", "userAgent": "aws-cli/2.17.0", "remoteIpDetails": r.details(), "affectedResources": object{}}
-	if failure != "" {
-		c["errorCode"] = failure
-	}
 	return object{"actionType": "AWS_API_CALL", "awsApiCallAction": c}
 }
 
@@ -217,9 +215,7 @@ func (w *world) event(f *finding, bus string) []byte {
 	if f.action != nil {
 		service["action"] = f.action
 	}
-	for k, v := range f.extra {
-		service[k] = v
-	}
+	maps.Copy(service, f.extra)
 	raw, err := json.Marshal(object{
 		"version": "0", "id": w.uuid(), "detail-type": "GuardDuty Finding", "source": "aws.guardduty", "account": bus,
 		"time": f.updated.Format(time.RFC3339), "region": f.region, "resources": []string{},

@@ -35,7 +35,7 @@ var names = []struct{ name, environment, team string }{
 func accounts(n int) []account {
 	as := make([]account, n)
 	for i := range as {
-		as[i] = account{id: fmt.Sprintf("%012d", 11122223333+i*101010101), name: fmt.Sprintf("member-%d", i+1), environment: "prod", team: "platform"}
+		as[i] = account{id: fmt.Sprintf("%012d", (11122223333+i*101010101)%1e12), name: fmt.Sprintf("member-%d", i+1), environment: "prod", team: "platform"}
 		if i < len(names) {
 			as[i].name, as[i].environment, as[i].team = names[i].name, names[i].environment, names[i].team
 		}

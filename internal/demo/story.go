@@ -151,7 +151,6 @@ func (w *world) story() []scene {
 			return w.say(ctx, err, brute, "archived in GuardDuty")
 		},
 		w.storm,
-		w.account,
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/tidwall/gjson"
 
@@ -56,7 +57,7 @@ func (ev Event) Envelope() bool { return ev.envelope }
 func (ev Event) Detection(rule string, keys []string) tocsin.Detection {
 	title := cmp.Or(ev.Type, "event without a type")
 	d := tocsin.Detection{
-		Key: ev.key(rule, keys), Dialect: "generic", Type: ev.Type, ID: ev.ID,
+		Key: ev.key(rule, keys), Dialect: "generic", Type: ev.Type, ID: clean(ev.ID),
 		Level: tocsin.Medium, Headline: title, Title: title,
 		Account: ev.Account, Region: ev.Region, FirstSeen: ev.Time, LastSeen: ev.Time,
 	}
@@ -82,11 +83,15 @@ func (ev Event) key(rule string, keys []string) tocsin.Key {
 	return tocsin.KeyOf(append(parts, id)...)
 }
 
-// clean makes one line of untrusted text.
+// clean makes one line of untrusted text: control characters and line breaks
+// become spaces, and marks that turn the direction of writing are dropped.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		switch {
+		case unicode.IsControl(r), r == '\u2028', r == '\u2029':
 			return ' '
+		case unicode.Is(unicode.Bidi_Control, r), r == '\ufeff':
+			return -1
 		}
 		return r
 	}, strings.ToValidUTF8(s, "\uFFFD"))
