@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -73,6 +74,7 @@ type App struct {
 
 	mu      sync.Mutex      // serializes reloads, and them with the start and the stop
 	running context.Context // what sources live in; nil before the start and after the stop; guarded by mu
+	made    atomic.Bool     // a source's token was made by this process
 	config  atomic.Pointer[config.Config]
 	serving atomic.Pointer[generation]
 }
@@ -138,6 +140,10 @@ func (a *App) URL() string {
 	}
 	return scheme + "://" + a.listener.Addr().String()
 }
+
+// MadeToken reports whether a source's token was made by this process, so that
+// nobody has seen it yet.
+func (a *App) MadeToken() bool { return a.made.Load() }
 
 // Run accepts, delivers and serves until ctx ends or a part of it cannot go on,
 // and stops in three breaths: it takes nothing more in; it finishes what is under
@@ -282,7 +288,7 @@ func fixed(was, is *config.Config) (keys []string) {
 func (a *App) plan(c *config.Config) (*engine.Plan, error) {
 	p := &engine.Plan{
 		Rules: c.Rules, Routes: c.Routes, Accounts: c.Accounts,
-		Receivers: make(map[string]engine.Receiver, len(c.Receivers)), PublicURL: c.PublicURL,
+		Receivers: make(map[string]engine.Receiver, len(c.Receivers)), PublicURL: pagesURL(c),
 	}
 	for _, r := range c.Receivers {
 		n, err := r.Open(notify.Env{
@@ -322,7 +328,7 @@ type source struct {
 func (a *App) open(c *config.Config) (*generation, error) {
 	g := &generation{handlers: map[string]http.Handler{}, cancel: func() {}}
 	for _, s := range c.Sources {
-		memory := state{a.store, "source/" + s.Name + "/"}
+		memory := state{a.store, "source/" + s.Name + "/", &a.made}
 		collector, err := s.Open(collect.Env{
 			Name: s.Name, Log: a.o.Log.With("source", s.Name), Now: a.o.Now, HTTP: a.client(10 * time.Second),
 			Handle: func(h http.Handler) { g.handlers[s.Name] = h },
@@ -335,6 +341,17 @@ func (a *App) open(c *config.Config) (*generation, error) {
 		g.sources = append(g.sources, source{s.Name, s.Kind, collector})
 	}
 	return g, nil
+}
+
+// pagesURL is where links in messages lead: public_url if pages are served there.
+// While pages are on loopback only, a public name is the senders', and a link to
+// it would lead nowhere.
+func pagesURL(c *config.Config) string {
+	u, err := url.Parse(c.PublicURL)
+	if err != nil || !here(u.Hostname()) {
+		return ""
+	}
+	return c.PublicURL
 }
 
 func (a *App) publicURL(c *config.Config) string {

@@ -30,12 +30,12 @@ func (a *App) listen(ctx context.Context) (err error) {
 	if a.listener, err = listenOn(ctx, "listen", c.Listen); err != nil {
 		return err
 	}
-	pages := a.pages()
+	pages, ready := a.pages(), a.ready
 	if !loopback(a.listener.Addr()) {
 		a.o.Log.Warn("pages and API are not served: there is no sign-in yet, and this address is not loopback; give the senders an address of their own with intake:", "listen", c.Listen)
-		pages = refused()
+		pages, ready = refused(), a.readyInBrief
 	}
-	a.server = server(a.mux(pages), c.TLS.Config())
+	a.server = server(a.mux(pages, ready), c.TLS.Config())
 	if c.Intake == "" {
 		return nil
 	}
@@ -43,7 +43,7 @@ func (a *App) listen(ctx context.Context) (err error) {
 		return err
 	}
 	// Where the senders have their own address, TLS is for them.
-	a.server.TLSConfig, a.intake = nil, server(a.mux(http.NotFoundHandler()), c.TLS.Config())
+	a.server.TLSConfig, a.intake = nil, server(a.mux(http.NotFoundHandler(), a.readyInBrief), c.TLS.Config())
 	return nil
 }
 
@@ -51,7 +51,7 @@ func listenOn(ctx context.Context, key, address string) (net.Listener, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w; choose another address with %s: in the configuration or --%s", key, err, key, key)
+		return nil, fmt.Errorf("%s: %w; choose another address with %s: in the configuration", key, err, key)
 	}
 	return l, nil
 }
@@ -64,12 +64,12 @@ func server(h http.Handler, t *tls.Config) *http.Server {
 }
 
 // mux is every route of the program.
-func (a *App) mux(pages http.Handler) http.Handler {
+func (a *App) mux(pages http.Handler, ready http.HandlerFunc) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/in/{source}", a.receive)
 	mux.HandleFunc("/in/{source}/{rest...}", a.receive)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", a.ready)
+	mux.HandleFunc("GET /readyz", ready)
 	mux.Handle("/", pages)
 	return mux
 }
@@ -105,13 +105,28 @@ func localOnly(h http.Handler) http.Handler {
 		if name, _, err := net.SplitHostPort(host); err == nil {
 			host = name
 		}
-		ip := net.ParseIP(strings.Trim(host, "[]"))
-		if host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		if !here(strings.Trim(host, "[]")) || forwarded(r.Header) {
 			refused().ServeHTTP(w, r)
 			return
 		}
 		h.ServeHTTP(w, r)
 	})
+}
+
+// here reports whether the host is this machine's own name or address.
+func here(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
+}
+
+// forwarded reports whether a proxy says that the request came through it.
+func forwarded(h http.Header) bool {
+	for _, name := range []string{"Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"} {
+		if h.Get(name) != "" {
+			return true
+		}
+	}
+	return false
 }
 
 func refused() http.Handler {
@@ -126,33 +141,50 @@ func loopback(addr net.Addr) bool {
 	return ok && tcp.IP.IsLoopback()
 }
 
+// readiness is what /readyz answers.
+type readiness struct {
+	Ready           bool              `json:"ready"`
+	Error           string            `json:"error,omitempty"`
+	OldestDueMillis int64             `json:"oldest_due_ms"`
+	Sources         map[string]string `json:"sources,omitempty"`
+}
+
 // ready says whether events can be taken in, and how far behind the rest is.
 func (a *App) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
-	status := struct {
-		Ready           bool              `json:"ready"`
-		Error           string            `json:"error,omitempty"`
-		OldestDueMillis int64             `json:"oldest_due_ms"`
-		Sources         map[string]string `json:"sources"`
-	}{Ready: true, Sources: map[string]string{}}
-	w.Header().Set("Content-Type", "application/json")
+	a.readiness(ctx).write(w)
+}
+
+// readyInBrief is for an address that anybody may reach: yes or no.
+func (a *App) readyInBrief(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	status := a.readiness(ctx)
+	readiness{Ready: status.Ready}.write(w)
+}
+
+func (a *App) readiness(ctx context.Context) readiness {
 	if err := a.store.Ping(ctx); err != nil {
 		a.o.Log.ErrorContext(ctx, "not ready", "err", err)
-		status.Ready, status.Error = false, "the store does not answer"
-	} else {
-		status.OldestDueMillis = a.oldestDue(ctx).Milliseconds()
-		for _, s := range a.sources(ctx) {
-			status.Sources[s.Name] = s.Status.State
-		}
+		return readiness{Error: "the store does not answer"}
 	}
-	if name, ok := a.idle(); ok && status.Ready {
+	status := readiness{Ready: true, OldestDueMillis: a.oldestDue(ctx).Milliseconds(), Sources: map[string]string{}}
+	for _, s := range a.sources(ctx) {
+		status.Sources[s.Name] = s.Status.State
+	}
+	if name, ok := a.idle(); ok {
 		status.Ready, status.Error = false, "source "+name+" takes no events: the program begins or ends"
 	}
-	if !status.Ready {
+	return status
+}
+
+func (r readiness) write(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json")
+	if !r.Ready {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
-	_ = json.NewEncoder(w).Encode(status)
+	_ = json.NewEncoder(w).Encode(r) // whoever asked may be gone
 }
 
 // idle names a source that listens and has nowhere to hand events to.
@@ -197,13 +229,13 @@ func (a *App) sources(ctx context.Context) []web.SourceInfo {
 	return infos
 }
 
-// Connect tells how to connect senders, tokens included: for the terminal of
-// whoever started the program.
-func (a *App) Connect() map[string][]tocsin.Fact {
+// Connect tells how to connect senders to each source; with reveal the tokens are
+// in it, for the eyes of whoever started the program.
+func (a *App) Connect(reveal bool) map[string][]tocsin.Fact {
 	facts := map[string][]tocsin.Fact{}
 	for _, s := range a.serving.Load().sources {
 		if d, ok := s.collector.(collect.Describer); ok {
-			facts[s.name] = d.Describe(true)
+			facts[s.name] = d.Describe(reveal)
 		}
 	}
 	return facts

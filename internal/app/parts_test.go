@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -70,7 +71,7 @@ func TestStateIsOfOneSource(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.Close() }()
-	one, two := state{s, "source/one/"}, state{s, "source/two/"}
+	one, two := state{s, "source/one/", new(atomic.Bool)}, state{s, "source/two/", new(atomic.Bool)}
 	if v, err := one.Load(t.Context(), "subscriptions"); v != nil || err != nil {
 		t.Errorf("Load of nothing = %q, %v, want nil, nil", v, err)
 	}
@@ -89,7 +90,7 @@ func TestStateIsOfOneSource(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := state{s, "source/one/"}.token()
+	again, err := state{s, "source/one/", new(atomic.Bool)}.token()
 	if err != nil || a.Reveal() != again.Reveal() || a.IsZero() {
 		t.Errorf("token = %d characters, again the same: %v, %v", len(a.Reveal()), a.Reveal() == again.Reveal(), err)
 	}

@@ -451,7 +451,7 @@ receivers: {terminal: {console: {}}}
 	urls := func() map[string]string {
 		h := start(t, app.Options{Config: c})
 		tokens := map[string]string{}
-		for source, facts := range h.Connect() {
+		for source, facts := range h.Connect(true) {
 			for _, f := range facts {
 				if f.Name == "Endpoint with token" {
 					tokens[source] = f.Value[strings.LastIndexByte(f.Value, '/')+1:]
@@ -611,7 +611,7 @@ func TestAnAddressInUseIsToldAndNothingIsHeld(t *testing.T) {
 	c := parse(t, basic)
 	c.Listen = l.Addr().String()
 	_, err = app.New(t.Context(), app.Options{Config: c})
-	if err == nil || !strings.Contains(err.Error(), "choose another address with listen: in the configuration or --listen") {
+	if err == nil || !strings.Contains(err.Error(), "choose another address with listen: in the configuration") {
 		t.Errorf("New = %v", err)
 	}
 	_ = l.Close()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"sync/atomic"
 
 	"github.com/tocsin-sec/tocsin/internal/secret"
 	"github.com/tocsin-sec/tocsin/internal/store"
@@ -13,6 +14,7 @@ import (
 type state struct {
 	store  *store.Store
 	prefix string
+	made   *atomic.Bool // set when a token is made
 }
 
 func (s state) Load(ctx context.Context, key string) (value []byte, err error) {
@@ -40,6 +42,7 @@ func (s state) token() (secret.String, error) {
 		if _, err := rand.Read(random[:]); err != nil {
 			return err
 		}
+		s.made.Store(true)
 		token = []byte(base64.RawURLEncoding.EncodeToString(random[:]))
 		return tx.Put(s.prefix+name, token)
 	})

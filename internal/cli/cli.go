@@ -200,6 +200,9 @@ func (s *shell) load() (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.data != "" && !strings.HasPrefix(c.Store, "sqlite:") {
+		return nil, usage(errors.New("--data is for the embedded database, and the configuration's store is PostgreSQL"))
+	}
 	if s.data != "" {
 		c.Store = "sqlite:" + s.data
 	}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +17,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/app"
 	"github.com/tocsin-sec/tocsin/internal/collect"
 	"github.com/tocsin-sec/tocsin/internal/config"
+	"github.com/tocsin-sec/tocsin/internal/notify"
 )
 
 func replayCommand(s *shell) *cobra.Command {
@@ -28,7 +31,7 @@ object, an array, JSON Lines, the S3 export of GuardDuty or the output of
 
 Without --keep nothing is kept and nobody is told: it uses a database of its own that
 is gone afterwards. With --keep the events go into the configured database and the
-receivers are told as usual; events that are there already are duplicates.`,
+receivers are told as usual. Of events that are there already nobody is told again.`,
 		Example: `  tocsin replay findings.jsonl.gz
   aws guardduty get-findings … | tocsin replay -
   tocsin replay --keep --config tocsin.yml export/`,
@@ -49,6 +52,7 @@ func (s *shell) replay(ctx context.Context, paths []string, keep bool) error {
 		return err
 	}
 	if !keep {
+		var lines sync.Mutex
 		dir, err := os.MkdirTemp("", "tocsin-replay-")
 		if err != nil {
 			return err
@@ -56,7 +60,7 @@ func (s *shell) replay(ctx context.Context, paths []string, keep bool) error {
 		defer func() { _ = os.RemoveAll(dir) }()
 		conf.Store = "sqlite:" + dir
 		for i, r := range conf.Receivers {
-			conf.Receivers[i] = config.Rehearse(r, app.Kinds())
+			conf.Receivers[i] = named(config.Rehearse(r, app.Kinds()), &lines)
 		}
 	}
 	a, err := app.Offline(ctx, app.Options{Config: conf, Log: log, Out: s.out, Version: version()})
@@ -82,6 +86,31 @@ func (s *shell) replay(ctx context.Context, paths []string, keep bool) error {
 	return err
 }
 
+// named is a receiver that says under each message whose it is. lines keeps the
+// two together.
+func named(r config.Receiver, lines *sync.Mutex) config.Receiver {
+	open := r.Open
+	r.Open = func(env notify.Env) (notify.Notifier, error) {
+		n, err := open(env)
+		return naming{n, env.Out, lines}, err
+	}
+	return r
+}
+
+type naming struct {
+	notify.Notifier
+	out   io.Writer
+	lines *sync.Mutex
+}
+
+func (n naming) Notify(ctx context.Context, m notify.Message) (string, error) {
+	n.lines.Lock()
+	defer n.lines.Unlock()
+	ref, err := n.Notifier.Notify(ctx, m)
+	fmt.Fprintf(n.out, "          to %s, because of %s\n", m.Receiver, m.Why)
+	return ref, err
+}
+
 func (s *shell) summary(counts map[tocsin.Verdict]int, keep bool) {
 	var parts []string
 	total := 0
@@ -92,6 +121,10 @@ func (s *shell) summary(counts map[tocsin.Verdict]int, keep bool) {
 	}
 	for n := range maps.Values(counts) {
 		total += n
+	}
+	if total == 0 {
+		fmt.Fprintln(s.out, "no events")
+		return
 	}
 	fmt.Fprintf(s.out, "%s: %s\n", plural(total, "event"), strings.Join(parts, ", "))
 	if !keep {

@@ -81,7 +81,8 @@ func (s *shell) greet(a *app.App, c *config.Config) {
 	fmt.Fprintf(s.err, "  configuration  %s\n", from)
 	fmt.Fprintf(s.err, "  data           %s\n", c.StoreLabel())
 	fmt.Fprintf(s.err, "  pages          %s/\n", a.URL())
-	connect := a.Connect()
+	reveal := terminal(s.err) || a.MadeToken()
+	connect := a.Connect(reveal)
 	names := make([]string, 0, len(connect))
 	for name := range connect {
 		names = append(names, name)
@@ -92,6 +93,9 @@ func (s *shell) greet(a *app.App, c *config.Config) {
 		for _, f := range connect[name] {
 			fmt.Fprintf(s.err, "    %-12s %s\n", f.Name, f.Value)
 		}
+	}
+	if !reveal {
+		fmt.Fprintln(s.err, "Tokens are shown on a terminal, and when they are made.")
 	}
 	fmt.Fprintln(s.err, "Ctrl-C ends it.")
 }
