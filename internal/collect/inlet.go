@@ -227,7 +227,7 @@ func ReadBody(r *http.Request) (Body, error) {
 var gzipMagic = []byte{0x1f, 0x8b}
 
 func newBody() Body {
-	return Body{buffer: buffers.Get().(*bytes.Buffer)} //nolint:forcetypeassert // the pool holds nothing else
+	return Body{buffer: buffers.Get().(*bytes.Buffer)} // the pool holds nothing else
 }
 
 func (b *Body) unpack() (Body, error) {

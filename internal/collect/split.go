@@ -121,7 +121,7 @@ func (r *Reader) Next() (Piece, error) {
 		case result == found:
 			r.lastLine = r.lineAt(r.s.start)
 			return p, nil
-		case r.s.final && r.err == io.EOF:
+		case r.s.final && errors.Is(r.err, io.EOF):
 			return Piece{}, io.EOF
 		case r.s.final && r.err != nil:
 			return Piece{}, r.err
@@ -285,7 +285,7 @@ func (s *splitter) enterArray(i int) result {
 // wrapper's end is not there yet.
 func (s *splitter) leaveWrapper() bool {
 	end, err := s.scan.rest(s.data, s.pos)
-	if err == errEnds && !s.final {
+	if errors.Is(err, errEnds) && !s.final {
 		return false
 	}
 	s.inWrapper = false
@@ -304,7 +304,7 @@ func (s *splitter) piece() (Piece, result) {
 	if err == nil && !bracket && end < len(s.data) && !s.mayFollowScalar(s.data[end]) {
 		err = &SyntaxError{end, "something hangs on to the value"}
 	}
-	if !s.final && (err == errEnds || end == len(s.data) && !bracket) {
+	if !s.final && (errors.Is(err, errEnds) || end == len(s.data) && !bracket) {
 		return Piece{}, short
 	}
 	if !s.inArray && s.scan.findings > 0 && !s.scan.event && s.enterArray(s.scan.findings) == found {
@@ -315,7 +315,7 @@ func (s *splitter) piece() (Piece, result) {
 		return Piece{Raw: s.data[s.start:end:end]}, found
 	}
 	failed := len(s.data)
-	if e, ok := err.(*SyntaxError); ok { //nolint:errorlint // made here, never wrapped
+	if e, ok := errors.AsType[*SyntaxError](err); ok {
 		failed = e.Offset
 	}
 	end, ok := s.resume(failed)
@@ -428,7 +428,7 @@ var errEnds = errors.New("it ends too early")
 // syntaxError tells of err, whose offsets count from the beginning of the data,
 // with offsets that count from start.
 func syntaxError(err error, start, end int) error {
-	if e, ok := err.(*SyntaxError); ok { //nolint:errorlint // made here, never wrapped
+	if e, ok := errors.AsType[*SyntaxError](err); ok {
 		return &SyntaxError{e.Offset - start, e.Problem}
 	}
 	return &SyntaxError{end - start, err.Error()}

@@ -245,7 +245,7 @@ func TestOneMistake(t *testing.T) {
 		{"use beside others", strings.Replace(least, "{use: guardduty}", "{use: guardduty, drop: x}", 1), `t.yml:3:9: rules[0]: "use" stands alone: the shipped rule has the rest`},
 		{"a route of a dashed account", least + `routes: [{pattern: {account: ["1234-5678-9012"]}, receivers: console}]`, `t.yml:6:31: routes[0].pattern: account id "1234-5678-9012": in patterns it is without dashes, "123456789012"`},
 		{"a route by an unknown field within", least + `routes: [{pattern: {resource: {tag: {a: [b]}}}, receivers: console}]`, `t.yml:6:32: routes[0].pattern: an alert's resource has no field "tag" (did you mean "tags"?)`},
-		{"a route by an unknown field in a branch", least + `routes: [{pattern: {$or: [{levle: [high]}, {team: [a]}]}, receivers: console}]`, `t.yml:6:28: routes[0].pattern: an alert has no field "levle" (did you mean "level"?)`},
+		{"a route by an unknown field in a branch", least + `routes: [{pattern: {$or: [{levek: [high]}, {team: [a]}]}, receivers: console}]`, `t.yml:6:28: routes[0].pattern: an alert has no field "levek" (did you mean "level"?)`},
 		{"a route to nobody", least + `routes: [{}]`, `t.yml:6:10: routes[0]: "receivers" is missing`},
 		{"a receiver told twice", least + `routes: [{receivers: [console, console]}]`, `t.yml:6:32: routes[0].receivers[1]: receiver "console" is there twice`},
 		{"a merge of no mapping", least + `accounts: {<<: [1]}`, `t.yml:6:17: accounts: got integer after "<<", want mapping`},

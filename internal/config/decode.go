@@ -402,7 +402,7 @@ func (d *decoder) scalar(n ast.Node, path string, into reflect.Value, want strin
 		spelled = strings.ToLower(spelled)
 	}
 	if err := setScalar(into, spelled); err != nil {
-		if kind := kindOf(n); kind != "string" && !strings.HasPrefix(want, kind) && into.Type() != durationType && !(want == "number" && kind == "integer") {
+		if kind := kindOf(n); kind != "string" && !strings.HasPrefix(want, kind) && into.Type() != durationType && (want != "number" || kind != "integer") {
 			d.fail(d.spots[path], path, "got %s, want %s", kind, want)
 			return
 		}
@@ -518,12 +518,11 @@ func (d *decoder) mapping(n ast.Node, path string, into reflect.Value) {
 	t := into.Type()
 	into.Set(reflect.MakeMapWithSize(t, len(entries)))
 	for _, e := range entries {
-		at := join(path, e.key)
 		if !e.plain {
 			d.fail(e.at, path, "key %s without quotes: quote it, %q", e.key, e.key)
 		}
 		key := reflect.New(t.Key()).Elem()
-		if u, ok := key.Addr().Interface().(encoding.TextUnmarshaler); ok {
+		if u, ok := reflect.TypeAssert[encoding.TextUnmarshaler](key.Addr()); ok {
 			if err := u.UnmarshalText([]byte(e.key)); err != nil {
 				d.fail(e.at, path, "%s", err)
 				continue
@@ -531,7 +530,7 @@ func (d *decoder) mapping(n ast.Node, path string, into reflect.Value) {
 		} else {
 			key.SetString(e.key)
 		}
-		at = join(path, key.String())
+		at := join(path, key.String())
 		if first, twice := d.spots[at+" key"]; twice && into.MapIndex(key).IsValid() {
 			d.fail(e.at, path, "%q is there twice, first in line %d", key.String(), first.line)
 			continue
@@ -650,7 +649,7 @@ func setDefaults(fields []field, into reflect.Value) {
 			v = v.Elem()
 		}
 		var err error
-		switch u, isText := v.Addr().Interface().(encoding.TextUnmarshaler); {
+		switch u, isText := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr()); {
 		case isText:
 			err = u.UnmarshalText([]byte(f.fallback))
 		case v.Kind() == reflect.String:

@@ -26,33 +26,33 @@ type document struct {
 
 // readYAML reads one document. The problem says why it cannot.
 func readYAML(name string, text []byte) (doc document, problem *Problem) {
-	fail := func(at position, why string) (document, *Problem) {
-		return document{}, &Problem{File: name, Line: at.line, Column: at.column, Text: why}
+	fail := func(at position, why string) *Problem {
+		return &Problem{File: name, Line: at.line, Column: at.column, Text: why}
 	}
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	text = bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))
 	if len(text) > maxFile {
-		return fail(position{}, "larger than 8 MiB")
+		return document{}, fail(position{}, "larger than 8 MiB")
 	}
 	if i := invalidUTF8(text); i >= 0 {
-		return fail(placeOf(text, i), "not UTF-8")
+		return document{}, fail(placeOf(text, i), "not UTF-8")
 	}
 	if i := tooDeep(text); i >= 0 {
-		return fail(placeOf(text, i), "nested too deep to be a configuration")
+		return document{}, fail(placeOf(text, i), "nested too deep to be a configuration")
 	}
 	// Not every text that is no YAML is refused politely by the parser.
 	defer func() {
 		if recover() != nil {
-			doc, problem = fail(position{}, "not YAML that can be read")
+			doc, problem = document{}, fail(position{}, "not YAML that can be read")
 		}
 	}()
 	file, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		var at yaml.Error
 		if errors.As(err, &at) && at.GetToken() != nil {
-			return fail(positionOf(at.GetToken()), explain(at.GetMessage(), at.GetToken()))
+			return document{}, fail(positionOf(at.GetToken()), explain(at.GetMessage()))
 		}
-		return fail(position{}, err.Error())
+		return document{}, fail(position{}, err.Error())
 	}
 	doc = document{lines: strings.Split(string(text), "\n"), bound: map[*ast.AliasNode]ast.Node{}}
 	for _, d := range file.Docs {
@@ -61,7 +61,7 @@ func readYAML(name string, text []byte) (doc document, problem *Problem) {
 		case doc.root == nil:
 			doc.root = d.Body
 		default:
-			return fail(startOf(d.Body), "a second document: a configuration is one")
+			return document{}, fail(startOf(d.Body), "a second document: a configuration is one")
 		}
 	}
 	if doc.root != nil {
@@ -116,7 +116,7 @@ func placeOf(text []byte, offset int) position {
 }
 
 // explain puts the parser's message into words that say what to do.
-func explain(message string, at *token.Token) string {
+func explain(message string) string {
 	switch {
 	case strings.Contains(message, "'\t'") || strings.Contains(message, "tab character"):
 		return "a tab: YAML is indented with spaces"

@@ -38,6 +38,16 @@ func (f Finding) reading() *reading {
 	return r
 }
 
+// Brief is what lists and filters need of the finding and costs little: key,
+// type, id, level, severity, account and region.
+func (f Finding) Brief() tocsin.Detection {
+	severity, level := readSeverity(f.detail.get("severity"))
+	return tocsin.Detection{
+		Key: f.Key(), Dialect: "guardduty", Type: f.typ, ID: f.id, Level: level, Severity: severity,
+		Account: f.account, Region: f.region, Partition: f.partition, ReportedBy: f.reportedBy,
+	}
+}
+
 // Detection puts the finding into words. All of the detection is set but Rule
 // and Path. Its texts are one line each, valid UTF-8 without control characters,
 // with attackers' domains and links defanged.

@@ -81,9 +81,17 @@ func TestDetectionsReadAsInTheGoldenFiles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			d := read(t, raw).Detection()
+			f := read(t, raw)
+			d := f.Detection()
 			if fault := faultOf(d); fault != "" {
 				t.Error(fault)
+			}
+			brief := f.Brief()
+			if diff := cmp.Diff(brief, tocsin.Detection{
+				Key: d.Key, Dialect: d.Dialect, Type: d.Type, ID: d.ID, Level: d.Level, Severity: d.Severity,
+				Account: d.Account, Region: d.Region, Partition: d.Partition, ReportedBy: d.ReportedBy,
+			}); diff != "" {
+				t.Errorf("in brief it is another finding (-brief +whole):\n%s", diff)
 			}
 			golden := strings.TrimSuffix(path, ".json") + ".golden"
 			got := indented(t, d)
@@ -535,7 +543,9 @@ func BenchmarkRead(b *testing.B) {
 			b.SetBytes(int64(len(raw)))
 			b.ReportAllocs()
 			for b.Loop() {
-				Read(raw)
+				if _, _, err := Read(raw); err != nil {
+					b.Fatal(err)
+				}
 			}
 		})
 		b.Run(name+"/Read+Detection", func(b *testing.B) {

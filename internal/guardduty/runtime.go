@@ -1,6 +1,7 @@
 package guardduty
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/tocsin-sec/tocsin"
@@ -53,8 +54,8 @@ func (p process) facts() (facts []tocsin.Fact) {
 		after("sha256 ", clip(p.hash, 17))))
 	if len(p.lineage) > 0 {
 		ancestors := make([]string, 0, len(p.lineage)+1)
-		for i := len(p.lineage) - 1; i >= 0; i-- { // GuardDuty lists the parent first
-			ancestors = append(ancestors, p.lineage[i])
+		for _, ancestor := range slices.Backward(p.lineage) { // GuardDuty lists the parent first
+			ancestors = append(ancestors, ancestor)
 		}
 		add("Lineage", strings.Join(append(ancestors, first(p.name, lastSegment(p.path))), " → "))
 	}

@@ -85,14 +85,14 @@ func (p *parser) value(i int, n node, depth int) int {
 	at := len(p.nodes)
 	p.nodes = append(p.nodes, n)
 	var end int
-	switch c := p.raw[i]; {
-	case c == '"':
+	switch p.raw[i] {
+	case '"':
 		end = p.scalarString(i, &n)
-	case c == '{':
+	case '{':
 		n.kind = object
 		end = p.members(i, depth)
 		n.from, n.to = uint32(i), uint32(max(end, 0))
-	case c == '[':
+	case '[':
 		n.kind = array
 		end = p.elements(i, depth)
 		n.from, n.to = uint32(i), uint32(max(end, 0))

@@ -43,19 +43,22 @@ func TestLevelOf(t *testing.T) {
 
 func TestParseType(t *testing.T) {
 	t.Parallel()
-	for s, want := range map[string]Type{
-		"CryptoCurrency:EC2/BitcoinTool.B!DNS": {"CryptoCurrency", "EC2", "BitcoinTool", "B", "DNS"},
-		"Backdoor:EC2/C&CActivity.B":           {"Backdoor", "EC2", "C&CActivity", "B", ""},
-		"Persistence:Kubernetes/AnomalousBehavior.WorkloadDeployed!PrivilegedContainer": {"Persistence", "Kubernetes", "AnomalousBehavior", "WorkloadDeployed", "PrivilegedContainer"},
-		"Execution:EC2/MaliciousFile!AMI":                                               {"Execution", "EC2", "MaliciousFile", "", "AMI"},
-		"DefenseImpairment:Route53Resolver/DisableOrModifyTools":                        {"DefenseImpairment", "Route53Resolver", "DisableOrModifyTools", "", ""},
-		"Something": {Family: "Something"},
-		"":          {},
+	for _, tt := range []struct {
+		text string
+		want Type
+	}{
+		{"CryptoCurrency:EC2/BitcoinTool.B!DNS", Type{"CryptoCurrency", "EC2", "BitcoinTool", "B", "DNS"}},
+		{"Backdoor:EC2/C&CActivity.B", Type{"Backdoor", "EC2", "C&CActivity", "B", ""}},
+		{"Persistence:Kubernetes/AnomalousBehavior.WorkloadDeployed!PrivilegedContainer", Type{"Persistence", "Kubernetes", "AnomalousBehavior", "WorkloadDeployed", "PrivilegedContainer"}},
+		{"Execution:EC2/MaliciousFile!AMI", Type{"Execution", "EC2", "MaliciousFile", "", "AMI"}},
+		{"DefenseImpairment:Route53Resolver/DisableOrModifyTools", Type{"DefenseImpairment", "Route53Resolver", "DisableOrModifyTools", "", ""}},
+		{"Something", Type{Family: "Something"}},
+		{"", Type{}},
 	} {
-		if got := ParseType(s); got != want {
-			t.Errorf("ParseType(%q) = %+v, want %+v", s, got, want)
-		} else if got.String() != s {
-			t.Errorf("String of %+v is %q, want %q", got, got.String(), s)
+		if got := ParseType(tt.text); got != tt.want {
+			t.Errorf("ParseType(%q) = %+v, want %+v", tt.text, got, tt.want)
+		} else if got.String() != tt.text {
+			t.Errorf("String of %+v is %q, want %q", got, got.String(), tt.text)
 		}
 	}
 }

@@ -57,7 +57,7 @@ func TestPostErrorsDoNotQuoteTheAddress(t *testing.T) {
 
 func TestPostSaysWhatTheReceiverSaid(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		w.Write([]byte("unknown field \x1b[1mlevle\x1b[0m\n" + strings.Repeat("blah ", 1000)))
 	}))

@@ -396,15 +396,15 @@ func UTF16(s string) int {
 	return n
 }
 
-// Truncate cuts s to at most max units, the closing "…" included. It cuts at the
-// end of a word, so that no id is cut in two, unless that would throw away more
-// than two thirds of the room; and never within a character or before a mark that
-// belongs to it.
-func Truncate(s string, max int, unit Unit) string {
-	if unit(s) <= max {
+// Truncate cuts s so that it is no longer than most units, the closing "…"
+// included. It cuts at the end of a word, so that no id is cut in two, unless that
+// would throw away more than two thirds of the room; and never within a character
+// or before a mark that belongs to it.
+func Truncate(s string, most int, unit Unit) string {
+	if unit(s) <= most {
 		return s
 	}
-	room := max - unit("…")
+	room := most - unit("…")
 	if room < 0 {
 		return ""
 	}

@@ -163,14 +163,14 @@ func TestTruncate(t *testing.T) {
 func FuzzTruncate(f *testing.F) {
 	f.Add("EC2 i-0abc is calling", 10)
 	f.Add("𝔘🔥e\u0301 \u200d", 3)
-	f.Fuzz(func(t *testing.T, s string, max int) {
-		if max < 0 || !utf8.ValidString(s) {
+	f.Fuzz(func(t *testing.T, s string, most int) {
+		if most < 0 || !utf8.ValidString(s) {
 			return
 		}
 		for _, unit := range []notify.Unit{notify.Runes, notify.Bytes, notify.UTF16} {
-			got := notify.Truncate(s, max, unit)
-			if unit(got) > max || !utf8.ValidString(got) {
-				t.Errorf("Truncate(%q, %d) = %q", s, max, got)
+			got := notify.Truncate(s, most, unit)
+			if unit(got) > most || !utf8.ValidString(got) {
+				t.Errorf("Truncate(%q, %d) = %q", s, most, got)
 			}
 		}
 	})

@@ -153,11 +153,8 @@ var reasonWords = map[tocsin.Reason]string{
 }
 
 func (p *Pages) acknowledgeAlert(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathID(r, "id")
+	id, err := readForm(r)
 	if err != nil {
-		return err
-	}
-	if err := readForm(r); err != nil {
 		return err
 	}
 	if _, err := p.opts.Act.Acknowledge(r.Context(), id, by(w, r)); err != nil {
@@ -171,11 +168,8 @@ func (p *Pages) acknowledgeAlert(w http.ResponseWriter, r *http.Request) error {
 const maxNote = 4000
 
 func (p *Pages) closeAlert(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathID(r, "id")
+	id, err := readForm(r)
 	if err != nil {
-		return err
-	}
-	if err := readForm(r); err != nil {
 		return err
 	}
 	reason, err := tocsin.ParseReason(r.PostFormValue("reason"))
@@ -195,18 +189,22 @@ func (p *Pages) closeAlert(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// readForm reads a form of ours; what is none is the sender's fault.
-func readForm(r *http.Request) error {
-	err := r.ParseForm()
+// readForm reads a form of ours and returns what it is about, the id in the path.
+// What is no form is the sender's fault.
+func readForm(r *http.Request) (id int64, err error) {
+	if id, err = pathID(r, "id"); err != nil {
+		return 0, err
+	}
+	err = r.ParseForm()
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return err
+		return 0, err
 	}
 	if err != nil {
-		return &problem{
+		return 0, &problem{
 			Status: http.StatusBadRequest, Title: "That form cannot be read",
 			Words: "What was sent is not a form of this page.",
 			Next:  "Use the form on the page.", Href: pageOf(r), Link: "Go back",
 		}
 	}
-	return nil
+	return id, nil
 }

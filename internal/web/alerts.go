@@ -88,23 +88,15 @@ func (q alertQuery) Narrowed() bool {
 
 // href is the address of the list with the query; what is default is left out.
 func (q alertQuery) href() string {
-	v := url.Values{}
-	set := func(name, value, usual string) {
-		if value != usual {
-			v.Set(name, value)
-		}
-	}
-	set("status", q.Status, "open")
-	if q.Level != 0 {
-		v.Set("level", q.Level.String())
-	}
-	set("account", q.Account, "")
-	set("region", q.Region, "")
-	set("type", q.Type, "")
-	set("q", q.Text, "")
-	set("sort", q.Sort, "level")
-	set("page", strconv.Itoa(q.Page), "1")
-	return withQuery("/", v)
+	return address("/",
+		param{"status", q.Status, "open"},
+		param{"level", q.Level.String(), tocsin.Unknown.String()},
+		param{"account", q.Account, ""},
+		param{"region", q.Region, ""},
+		param{"type", q.Type, ""},
+		param{"q", q.Text, ""},
+		param{"sort", q.Sort, "level"},
+		param{"page", strconv.Itoa(q.Page), "1"})
 }
 
 // accountID finds the account that a person means: by id, also between
@@ -207,7 +199,7 @@ func (p *Pages) listAlerts(w http.ResponseWriter, r *http.Request) error {
 		return badQuery("/", err)
 	}
 	in := alertsInput{Query: q, Accounts: p.opts.Accounts(), Now: p.opts.Now()}
-	err = p.opts.Store.View(r.Context(), func(tx *store.Tx) error { return in.read(tx) })
+	err = p.opts.Store.View(r.Context(), in.read)
 	if err != nil {
 		return fmt.Errorf("alerts: %w", err)
 	}

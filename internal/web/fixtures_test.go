@@ -187,29 +187,36 @@ func fillAlert(tx *store.Tx, n int) error {
 	}
 	opened := &tocsin.Event{
 		Source: "org-topic", Via: "sns", Envelope: fmt.Sprintf("5f3a0c1e-0000-4000-8000-%012d", n), ReceivedAt: a.OpenedAt,
-		Raw: fixtureRaw(a), Verdict: tocsin.Opened, Rule: a.Rule, Alert: a.ID, Type: a.Type, Account: a.Account, Region: a.Region, Level: a.Level,
+		Raw: fixtureRaw(a), Verdict: tocsin.Opened, Did: "opened", Rule: a.Rule, Alert: a.ID, Type: a.Type, Account: a.Account, Region: a.Region, Level: a.Level,
 	}
 	evs, deliveries := []*tocsin.Event{opened}, []string{"sns/" + opened.Envelope}
 	if a.Events > 1 {
 		again := *opened
 		again.Source, again.Via, again.Verdict, again.ReceivedAt = "api", "https", tocsin.Updated, a.OpenedAt.Add(time.Minute)
-		again.Reason = "count 1 to 6"
+		again.Did, again.Reason = "updated", "count 1 → 6, path https:api"
 		evs, deliveries = append(evs, &again), append(deliveries, "api/"+again.Envelope)
 	}
 	if err := tx.Journal(evs, deliveries); err != nil {
 		return err
 	}
-	if err := tx.Log(fixtureTimeline(a, opened.Seq)...); err != nil {
+	if err := tx.Log(fixtureChanges(a)...); err != nil {
 		return err
 	}
 	return tx.Owe(fixtureNotifications(a, n))
 }
 
+// fixtureTimeline is what a timeline makes of the events and the changes.
 func fixtureTimeline(a tocsin.Alert, seq int64) []tocsin.Entry {
-	es := []tocsin.Entry{{Alert: a.ID, At: a.OpenedAt, Kind: "opened", By: "guardduty", Text: a.Headline, Event: seq}}
+	es := []tocsin.Entry{{Alert: a.ID, At: a.OpenedAt, Kind: "opened", By: "sns:org-topic", Event: seq}}
 	if a.Events > 1 {
-		es = append(es, tocsin.Entry{Alert: a.ID, At: a.OpenedAt.Add(time.Minute), Kind: "updated", By: "guardduty", Text: "count 1 to 6; path https:api", Event: seq + 1})
+		es = append(es, tocsin.Entry{Alert: a.ID, At: a.OpenedAt.Add(time.Minute), Kind: "updated", By: "https:api", Text: "count 1 → 6, path https:api", Event: seq + 1})
 	}
+	return append(es, fixtureChanges(a)...)
+}
+
+// fixtureChanges are what people did.
+func fixtureChanges(a tocsin.Alert) []tocsin.Entry {
+	var es []tocsin.Entry
 	if !a.AckedAt.IsZero() {
 		es = append(es, tocsin.Entry{Alert: a.ID, At: a.AckedAt, Kind: "acknowledged", By: a.AckedBy})
 	}

@@ -64,18 +64,12 @@ func (q inboundQuery) filter(accounts map[string]tocsin.Account) store.EventFilt
 }
 
 func (q inboundQuery) href() string {
-	v := url.Values{}
-	set := func(name, value string) {
-		if value != "" && value != "0" {
-			v.Set(name, value)
-		}
-	}
-	set("verdict", string(q.Verdict))
-	set("source", q.Source)
-	set("account", q.Account)
-	set("alert", strconv.FormatInt(q.Alert, 10))
-	set("before", strconv.FormatInt(q.Before, 10))
-	return withQuery("/inbound", v)
+	return address("/inbound",
+		param{"verdict", string(q.Verdict), ""},
+		param{"source", q.Source, ""},
+		param{"account", q.Account, ""},
+		param{"alert", strconv.FormatInt(q.Alert, 10), "0"},
+		param{"before", strconv.FormatInt(q.Before, 10), "0"})
 }
 
 type inboundView struct {
@@ -154,11 +148,7 @@ func (p *Pages) listInbound(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("inbound log: %w", err)
 	}
-	h := head{Title: "Inbound log", Here: "inbound"}
-	if q.Before == 0 {
-		h.Refresh = 30
-	}
-	return show(p, w, http.StatusOK, p.inboundPage, h, in.view())
+	return show(p, w, http.StatusOK, p.inboundPage, logHead("Inbound log", "inbound", q.Before), in.view())
 }
 
 // An inboundInput is all that the inbound log's page is made of.

@@ -41,17 +41,10 @@ func (q notificationQuery) filter() store.NotificationFilter {
 }
 
 func (q notificationQuery) href() string {
-	v := url.Values{}
-	if q.State != "" {
-		v.Set("state", string(q.State))
-	}
-	if q.Receiver != "" {
-		v.Set("receiver", q.Receiver)
-	}
-	if q.Before != 0 {
-		v.Set("before", strconv.FormatInt(q.Before, 10))
-	}
-	return withQuery("/notifications", v)
+	return address("/notifications",
+		param{"state", string(q.State), ""},
+		param{"receiver", q.Receiver, ""},
+		param{"before", strconv.FormatInt(q.Before, 10), "0"})
 }
 
 type notificationsView struct {
@@ -138,15 +131,11 @@ func (p *Pages) listNotifications(w http.ResponseWriter, r *http.Request) error 
 		return badQuery("/notifications", err)
 	}
 	in := notificationsInput{Query: q, Now: p.opts.Now()}
-	err = p.opts.Store.View(r.Context(), func(tx *store.Tx) error { return in.read(tx) })
+	err = p.opts.Store.View(r.Context(), in.read)
 	if err != nil {
 		return fmt.Errorf("notifications: %w", err)
 	}
-	h := head{Title: "Notifications", Here: "notifications"}
-	if q.Before == 0 {
-		h.Refresh = 30
-	}
-	return show(p, w, http.StatusOK, p.notificationsPage, h, in.view())
+	return show(p, w, http.StatusOK, p.notificationsPage, logHead("Notifications", "notifications", q.Before), in.view())
 }
 
 // A notificationsInput is all that the delivery ledger's page is made of.
@@ -245,11 +234,8 @@ func (in notificationsInput) tabs() []tab {
 }
 
 func (p *Pages) retryNotification(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathID(r, "id")
+	id, err := readForm(r)
 	if err != nil {
-		return err
-	}
-	if err := readForm(r); err != nil {
 		return err
 	}
 	who := remembered(r)

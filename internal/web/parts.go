@@ -22,8 +22,17 @@ type pager struct {
 // Shown reports whether there is more than one page.
 func (p pager) Shown() bool { return p.Previous != "" || p.Next != "" }
 
-// withQuery is the path with the query, if there is any.
-func withQuery(path string, v url.Values) string {
+// A param is one field of a page's query. What is as usual is not written.
+type param struct{ name, value, usual string }
+
+// address is the path with those of its query's fields that are not as usual.
+func address(path string, params ...param) string {
+	v := url.Values{}
+	for _, p := range params {
+		if p.value != p.usual {
+			v.Set(p.name, p.value)
+		}
+	}
 	if len(v) == 0 {
 		return path
 	}

@@ -31,6 +31,16 @@ type head struct {
 	Refresh int
 }
 
+// logHead is the head of a list in the order of time. Only its newest page, which
+// is before nothing, is loaded again.
+func logHead(title, here string, before int64) head {
+	h := head{Title: title, Here: here}
+	if before == 0 {
+		h.Refresh = 30
+	}
+	return h
+}
+
 // A framed view is what the layout's template is given.
 type framed[V any] struct {
 	head

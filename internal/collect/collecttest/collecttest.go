@@ -343,8 +343,8 @@ func endsCleanly(t *testing.T, h Harness) {
 	}()
 	<-stopping
 	select {
-	case <-ended:
-		t.Error("Run returned while the sink was at work")
+	case err := <-ended:
+		t.Errorf("Run returned while the sink was at work: %v", err)
 	case <-time.After(20 * time.Millisecond): // a wrong end would be seen; a late one is no fault
 	}
 	close(s.gate)

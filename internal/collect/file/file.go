@@ -75,8 +75,10 @@ func (f *Files) Run(ctx context.Context, sink collect.Sink) error {
 	var broken []error
 	for _, name := range files {
 		err := f.read(ctx, name, b)
-		if ctx.Err() != nil {
-			return nil
+		select {
+		case <-ctx.Done():
+			return nil // a file that was cut off is not broken
+		default:
 		}
 		if e, ok := errors.AsType[*sinkError](err); ok {
 			return e

@@ -31,7 +31,7 @@ var Kind = collect.Define("https", "Takes in events by HTTPS: from an EventBridg
 
 // Config is what can be set.
 type Config struct {
-	Token secret.String `json:"token,omitempty" doc:"What senders prove themselves with, 16 characters or more. Left out, one is made and shown with the source."`
+	Token secret.String `json:"token,omitzero" doc:"What senders prove themselves with, 16 characters or more. Left out, one is made and shown with the source."`
 	// Header names the only header that may carry the token.
 	Header      string `json:"header,omitempty" doc:"Name of the header that carries the token, as set in the EventBridge connection. Left out, any of \"X-Api-Key: <token>\", \"Authorization: Bearer <token>\" and the password of basic authentication will do."`
 	MaxRequests int    `json:"max_requests,omitempty" doc:"How many requests may wait at once for their events to be kept (default 1024). More are told to come again in five seconds."`

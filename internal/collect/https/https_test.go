@@ -82,7 +82,9 @@ func running(t testing.TB, c https.Config, sink collect.Sink) (http.Handler, col
 	}
 	t.Cleanup(func() {
 		cancel()
-		<-ended
+		if err := <-ended; err != nil {
+			t.Errorf("Run = %v, want nil", err)
+		}
 	})
 	return handler, source
 }

@@ -188,7 +188,7 @@ func (c *certificates) get(ctx context.Context, link string) (*x509.Certificate,
 		if r.Err != nil {
 			return nil, r.Err
 		}
-		return r.Val.(*x509.Certificate), nil //nolint:forcetypeassert // as above
+		return r.Val.(*x509.Certificate), nil
 	}
 }
 

@@ -3,7 +3,7 @@ package sns
 import (
 	"crypto"
 	"crypto/rsa"
-	"crypto/sha1" //nolint:gosec // SignatureVersion 1 is RSA with SHA-1
+	"crypto/sha1" // SignatureVersion 1 is RSA with SHA-1
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -132,7 +132,7 @@ func (m *message) stringToSign(to []byte) []byte {
 func (m *message) digest() (crypto.Hash, []byte) {
 	text := m.stringToSign(make([]byte, 0, len(m.message)+len(m.subscribeURL)+len(m.token)+512))
 	if m.version == "1" {
-		sum := sha1.Sum(text) //nolint:gosec // as SNS has it
+		sum := sha1.Sum(text) // as SNS has it
 		return crypto.SHA1, sum[:]
 	}
 	sum := sha256.Sum256(text)

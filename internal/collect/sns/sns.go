@@ -39,7 +39,7 @@ var Kind = collect.Define("sns", "Takes in messages that Amazon SNS posts over H
 // Config is what can be set.
 type Config struct {
 	Topics              []string      `json:"topics" doc:"ARNs of the topics that may send. * stands for any run of characters within one segment, but not for the account: arn:aws:sns:*:111122223333:guardduty."`
-	Token               secret.String `json:"token,omitempty" doc:"Unguessable part of the endpoint's URL, 16 characters or more. Left out, one is made and shown with the source."`
+	Token               secret.String `json:"token,omitzero" doc:"Unguessable part of the endpoint's URL, 16 characters or more. Left out, one is made and shown with the source."`
 	Raw                 bool          `json:"raw,omitempty" doc:"Also take raw deliveries. They have no signature: the token in the URL is all that protects them."`
 	SignatureVersions   []int         `json:"signature_versions,omitempty" doc:"Versions of the signature that count (default [1, 2]). Set [2] once every topic has the attribute SignatureVersion=2."`
 	SigningCertificates []string      `json:"signing_certificates,omitempty" doc:"PEM files with certificates of SNS to trust instead of fetching any, for hosts without a way out. Their names and dates are still checked."`

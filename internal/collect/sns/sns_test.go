@@ -515,7 +515,8 @@ func TestCertificates(t *testing.T) {
 		}
 		return text
 	}
-	certificate := func(body []byte) func(*http.Request) (*http.Response, error) {
+	type answer func(*http.Request) (*http.Response, error)
+	certificate := func(body []byte) answer {
 		return func(r *http.Request) (*http.Response, error) {
 			if !strings.HasSuffix(r.URL.Path, ".pem") {
 				return nil, nil
@@ -525,7 +526,7 @@ func TestCertificates(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name string
-		fail func(*http.Request) (*http.Response, error)
+		fail answer
 		want int
 	}{
 		{"as it is published", nil, 200},
@@ -816,9 +817,9 @@ func BenchmarkDelivery(b *testing.B) {
 				if w := bed.deliver(body, header); w.Code != 200 {
 					b.Fatal(w.Code)
 				}
-				bed.journal.mu.Lock()
-				bed.journal.events = bed.journal.events[:0]
-				bed.journal.mu.Unlock()
+				bed.mu.Lock()
+				bed.events = bed.events[:0]
+				bed.mu.Unlock()
 			}
 		})
 	}

@@ -18,6 +18,7 @@ import (
 	netmail "net/mail"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -43,7 +44,7 @@ type Config struct {
 	From          string        `json:"from" doc:"Address that the mail is from."`
 	SMTP          string        `json:"smtp" doc:"Mail server as host:port: smtp.example.com:587."`
 	Username      string        `json:"username,omitempty" doc:"User name at the mail server; without it nobody logs in."`
-	Password      secret.String `json:"password,omitempty" doc:"Password at the mail server."`
+	Password      secret.String `json:"password,omitzero" doc:"Password at the mail server."`
 	TLS           string        `json:"tls,omitempty" doc:"starttls, which is then required; tls from the first byte (usually port 465); or none, which is for a server on this machine." default:"starttls"`
 	Insecure      bool          `json:"insecure,omitempty" doc:"Allow tls: none to another machine: findings and password go over the network in clear."`
 	CAFile        string        `json:"ca_file,omitempty" doc:"PEM file of certificate authorities to trust instead of the system's."`
@@ -160,22 +161,30 @@ type notifier struct {
 	password secret.String
 	prefix   string
 	listID   string
+	partly   partly
 }
 
 // Notify sends the message to every recipient in one go and returns its
-// Message-ID, or that of the alert's first message. It is a success once the
-// server took it for one of them; who was refused is logged.
+// Message-ID, or that of the alert's first message. Recipients that the server
+// defers are an error, and the next attempt is for them alone, for an hour. It is
+// a success once one of them has it and nobody is left to be tried; who will not
+// get it is logged.
 func (n *notifier) Notify(ctx context.Context, m notify.Message) (string, error) {
 	msg, err := n.compose(m)
 	if err != nil {
 		return "", notify.Permanent(fmt.Errorf("email: %w", err))
 	}
-	refused, err := n.send(ctx, msg)
-	for _, r := range refused {
-		n.log.WarnContext(ctx, "recipient refused", "receiver", n.name, "alert", m.Alert.ID, "err", r)
-	}
+	o, err := n.send(ctx, msg, n.partly.missing(m.ID, n.to))
 	if err != nil {
 		return "", fmt.Errorf("email: %w", err)
+	}
+	now := n.now()
+	if err := o.judge(n.partly.add(m.ID, o.told, now), now); err != nil {
+		return "", fmt.Errorf("email: %w", err)
+	}
+	n.partly.forget(m.ID)
+	for _, r := range slices.Concat(o.refused, o.deferred) {
+		n.log.WarnContext(ctx, "recipient refused", "receiver", n.name, "alert", m.Alert.ID, "err", r)
 	}
 	if ref := reference(m.Ref); ref != "" {
 		return ref, nil

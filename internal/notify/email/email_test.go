@@ -41,12 +41,13 @@ const password = "correct-horse-battery-staple"
 // A mailServer is a real SMTP server that answers as told.
 type mailServer struct {
 	answer notifytest.Answer
-	refuse map[string]*smtp.SMTPError // by recipient
+	closed *smtp.SMTPError // what it says to MAIL, if anything
 
-	mu    sync.Mutex // guards what follows
-	taken []notifytest.Taken
-	to    [][]string
-	login []string
+	mu     sync.Mutex                 // guards what follows
+	refuse map[string]*smtp.SMTPError // by recipient
+	taken  []notifytest.Taken
+	to     [][]string
+	login  []string
 }
 
 type session struct {
@@ -56,9 +57,17 @@ type session struct {
 
 func (s *mailServer) NewSession(*smtp.Conn) (smtp.Session, error) { return &session{s: s}, nil }
 
-func (x *session) Mail(string, *smtp.MailOptions) error { x.to = nil; return nil }
+func (x *session) Mail(string, *smtp.MailOptions) error {
+	if x.s.closed != nil {
+		return x.s.closed
+	}
+	x.to = nil
+	return nil
+}
 
 func (x *session) Rcpt(to string, _ *smtp.RcptOptions) error {
+	x.s.mu.Lock()
+	defer x.s.mu.Unlock()
 	if err := x.s.refuse[to]; err != nil {
 		return err
 	}
@@ -136,8 +145,16 @@ func (s *mailServer) serve(t *testing.T, how mode) (address, caFile string) {
 	case noTLS:
 		server.AllowInsecureAuth = true
 	}
-	go server.Serve(listener)
-	t.Cleanup(func() { server.Close() })
+	go func() {
+		if err := server.Serve(listener); err != nil {
+			t.Error(err)
+		}
+	}()
+	t.Cleanup(func() {
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	return address, caFile
 }
 
@@ -195,11 +212,7 @@ func settings(address, caFile string) Config {
 
 func opened(t *testing.T, c Config) *notifier {
 	t.Helper()
-	n, err := open(c, notifytest.Env(t, nil))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n.(*notifier)
+	return notifytest.Open(t, open, c).(*notifier)
 }
 
 func TestPromises(t *testing.T) {
@@ -392,10 +405,34 @@ func TestNothingIsSentInClearUnasked(t *testing.T) {
 	}
 }
 
+var (
+	gone  = &smtp.SMTPError{Code: 550, EnhancedCode: smtp.NoEnhancedCode, Message: "no such user"}
+	later = &smtp.SMTPError{Code: 450, EnhancedCode: smtp.NoEnhancedCode, Message: "greylisted"}
+)
+
+// says makes the server say that of a recipient from now on; nil lets it in.
+func (s *mailServer) says(to string, err *smtp.SMTPError) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refuse == nil {
+		s.refuse = map[string]*smtp.SMTPError{}
+	}
+	s.refuse[to] = err
+}
+
+// told are the recipients of each mail that the server took.
+func (s *mailServer) told() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var mails []string
+	for _, to := range s.to {
+		mails = append(mails, strings.Join(to, "+"))
+	}
+	return strings.ReplaceAll(strings.Join(mails, ", then "), "@example.com", "")
+}
+
 func TestRecipientsThatAreRefused(t *testing.T) {
 	t.Parallel()
-	gone := &smtp.SMTPError{Code: 550, EnhancedCode: smtp.NoEnhancedCode, Message: "no such user"}
-	later := &smtp.SMTPError{Code: 450, EnhancedCode: smtp.NoEnhancedCode, Message: "greylisted"}
 	for _, tt := range []struct {
 		name       string
 		alice, bob *smtp.SMTPError
@@ -404,18 +441,14 @@ func TestRecipientsThatAreRefused(t *testing.T) {
 		logged     string
 	}{
 		{"one is gone", gone, nil, true, false, "no such user"},
-		{"one is to come back", nil, later, true, false, "greylisted"},
 		{"all are gone", gone, gone, false, true, ""},
 		{"one is gone, the other to come back", gone, later, false, false, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := &mailServer{refuse: map[string]*smtp.SMTPError{"alice@example.com": tt.alice, "bob@example.com": tt.bob}}
-			for to, err := range s.refuse {
-				if err == nil {
-					delete(s.refuse, to)
-				}
-			}
+			s := &mailServer{}
+			s.says("alice@example.com", tt.alice)
+			s.says("bob@example.com", tt.bob)
 			n := opened(t, settings(s.serve(t, startTLS)))
 			var logged bytes.Buffer
 			n.log = slog.New(slog.NewTextHandler(&logged, nil))
@@ -433,14 +466,120 @@ func TestRecipientsThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestWrongPassword(t *testing.T) {
+// A greylist defers who is new to it. Nobody else is to get the mail again for
+// that, and nobody is to go without.
+func TestDeferredRecipientsAreTriedOnTheirOwn(t *testing.T) {
 	t.Parallel()
-	s := &mailServer{}
-	c := settings(s.serve(t, startTLS))
-	c.Password = secret.New("hunter2-hunter2")
-	_, err := opened(t, c).Notify(t.Context(), notifytest.Messages()[0].Message)
-	if !notify.IsPermanent(err) || strings.Contains(fmt.Sprint(err), "hunter2") {
-		t.Errorf("Notify = %v, want a permanent error without the password", err)
+	type attempt struct {
+		bob     *smtp.SMTPError // what the server says of bob; alice is welcome
+		later   time.Duration   // passes before
+		restart bool            // before
+		want    string          // of the error, "" is none
+	}
+	for _, tt := range []struct {
+		name     string
+		attempts []attempt
+		told     string
+		logged   string
+	}{
+		{"let in at the third attempt", []attempt{
+			{bob: later, want: "email: 1 have it, 1 are to get it yet: bob@example.com: 127.0.0.1: 450 greylisted"},
+			{bob: later, later: time.Minute, want: "email: 1 have it, 1 are to get it yet: bob@example.com: 127.0.0.1: 450 greylisted"},
+			{later: time.Minute},
+		}, "alice, then bob", ""},
+		{"gone after all", []attempt{
+			{bob: later, want: "email: 1 have it, 1 are to get it yet: bob@example.com: 127.0.0.1: 450 greylisted"},
+			{bob: gone, later: time.Minute},
+		}, "alice", "bob@example.com: 127.0.0.1: 550 no such user"},
+		{"not let in within the hour", []attempt{
+			{bob: later, want: "email: 1 have it, 1 are to get it yet: bob@example.com: 127.0.0.1: 450 greylisted"},
+			{bob: later, later: time.Hour},
+		}, "alice", "bob@example.com: 127.0.0.1: 450 greylisted"},
+		{"a restart in between, which sends twice rather than not at all", []attempt{
+			{bob: later, want: "email: 1 have it, 1 are to get it yet: bob@example.com: 127.0.0.1: 450 greylisted"},
+			{restart: true},
+		}, "alice, then alice+bob", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := &mailServer{}
+			c := settings(s.serve(t, startTLS))
+			now := notifytest.Now()
+			var logged bytes.Buffer
+			start := func() *notifier {
+				n := opened(t, c)
+				n.now = func() time.Time { return now }
+				n.log = slog.New(slog.NewTextHandler(&logged, nil))
+				return n
+			}
+			n := start()
+			for i, a := range tt.attempts {
+				if a.restart {
+					n = start()
+				}
+				now = now.Add(a.later)
+				s.says("bob@example.com", a.bob)
+				ref, err := n.Notify(t.Context(), notifytest.Messages()[0].Message)
+				got := ""
+				if err != nil {
+					got = err.Error()
+				}
+				if got != a.want || notify.IsPermanent(err) || (ref == "") != (err != nil) {
+					t.Errorf("attempt %d: Notify = %q, %v, permanent %v; want error %q, not permanent", i+1, ref, err, notify.IsPermanent(err), a.want)
+				}
+			}
+			if got := s.told(); got != tt.told {
+				t.Errorf("mails went to %s; want %s", got, tt.told)
+			}
+			if got := logged.String(); (got == "") != (tt.logged == "") || !strings.Contains(got, tt.logged) {
+				t.Errorf("the log is %q, want %q in it", got, tt.logged)
+			}
+			if len(n.partly.messages) != 0 {
+				t.Errorf("%d messages are remembered after the last attempt, want none", len(n.partly.messages))
+			}
+		})
+	}
+}
+
+func TestWhoHasAMessageIsRememberedWithinBounds(t *testing.T) {
+	t.Parallel()
+	var p partly
+	to := []*netmail.Address{{Address: "alice@example.com"}, {Address: "bob@example.com"}}
+	for i := range partlyMost + 1 {
+		p.add(fmt.Sprint(i), []string{"alice@example.com"}, notifytest.Now().Add(time.Duration(i)*time.Second))
+	}
+	for id, want := range map[string]int{"0": 2, "1": 1, fmt.Sprint(partlyMost): 1} {
+		if got := p.missing(id, to); len(got) != want {
+			t.Errorf("message %s is still for %v, want %d", id, got, want)
+		}
+	}
+}
+
+// The operator mends these, so the mail waits.
+func TestWhoMayNotLogInTriesAgain(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name     string
+		password string
+		closed   *smtp.SMTPError
+		want     string
+	}{
+		{"a wrong password", "hunter2-hunter2", nil, "email: 127.0.0.1: log in: 535 "},
+		{"a server that wants a login", "", &smtp.SMTPError{Code: 530, EnhancedCode: smtp.NoEnhancedCode, Message: "Authentication required"}, "email: 127.0.0.1: 530 Authentication required"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := &mailServer{closed: tt.closed}
+			c := settings(s.serve(t, startTLS))
+			c.Password = secret.New(tt.password)
+			if tt.password == "" {
+				c.Username = ""
+			}
+			_, err := opened(t, c).Notify(t.Context(), notifytest.Messages()[0].Message)
+			if err == nil || notify.IsPermanent(err) || strings.Contains(err.Error(), "hunter2") || !strings.HasPrefix(err.Error(), tt.want) {
+				t.Errorf("Notify = %v, permanent %v; want %q, to be tried again, without the password", err, notify.IsPermanent(err), tt.want)
+			}
+		})
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	netmail "net/mail"
 	"net/textproto"
 	"slices"
 	"strings"
@@ -21,24 +22,74 @@ import (
 // earlier end.
 const timeout = 30 * time.Second
 
-// send hands the mail to the server. refused are the recipients that the server
-// did not take while it took others; if it took none, that is the error.
-func (n *notifier) send(ctx context.Context, msg *mail.Msg) (refused []error, err error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	refused, err = n.converse(ctx, msg)
-	if err == nil {
-		return refused, nil
-	}
-	if cause := ctx.Err(); cause != nil {
-		return nil, fmt.Errorf("%s: %w", n.host, cause)
-	}
-	return nil, n.classify(err)
+// An outcome is what became of a mail that the server could be asked to take.
+type outcome struct {
+	told     []string // addresses
+	refused  []error  // who will not get it: 5xx
+	deferred []error  // who may get it later: 4xx, as of a greylist or a full mailbox
 }
 
-// classify makes an error of the server's that no retry mends permanent: a 5xx
-// reply (RFC 5321, section 4.2.1). The server's words are cleaned; the password
-// is in none of them, since it is sent encoded, but a server may say anything.
+// judge says whether the message is to be tried again: nil if not. has is who has
+// it after all attempts.
+func (o outcome) judge(has taken, now time.Time) error {
+	said := o.refusals()
+	switch some := len(has.by) > 0; {
+	case len(o.deferred) > 0 && some && now.Sub(has.since) < stragglers:
+		return fmt.Errorf("%d have it, %d are to get it yet: %s", len(has.by), len(o.deferred), said)
+	case len(o.deferred) > 0 && !some:
+		return errors.New(said)
+	case !some:
+		return notify.Permanent(errors.New(said))
+	}
+	return nil
+}
+
+// refusals are what the server said of those who do not have the mail, on one
+// line and of the first few.
+func (o outcome) refusals() string {
+	const few = 3
+	var said []string
+	for i, err := range slices.Concat(o.deferred, o.refused) {
+		if i == few {
+			said = append(said, fmt.Sprintf("%d more", len(o.deferred)+len(o.refused)-few))
+			break
+		}
+		said = append(said, err.Error())
+	}
+	return strings.Join(said, "; ")
+}
+
+// send hands the mail to the server for those in to.
+func (n *notifier) send(ctx context.Context, msg *mail.Msg, to []*netmail.Address) (outcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	o, err := n.converse(ctx, msg, to)
+	if err == nil {
+		return o, nil
+	}
+	if cause := ctx.Err(); cause != nil {
+		return outcome{}, fmt.Errorf("%s: %w", n.host, cause)
+	}
+	return outcome{}, n.classify(err)
+}
+
+// loginError says that the server would not let us in. It is never permanent,
+// whatever the code: the operator mends the password, and the mail still goes out.
+type loginError struct{ error }
+
+func (e loginError) Error() string { return "log in: " + e.error.Error() }
+func (e loginError) Unwrap() error { return e.error }
+
+// loginCodes are the replies that say so, to any command (RFC 4954, section 6).
+var loginCodes = []int{530, 534, 535, 538}
+
+// lasting reports whether a reply will be the same however often it is asked for
+// (RFC 5321, section 4.2.1).
+func lasting(code int) bool { return code >= 500 && !slices.Contains(loginCodes, code) }
+
+// classify makes an error of the server's that no retry mends permanent. The
+// server's words are cleaned; the password is in none of them, since it is sent
+// encoded, but a server may say anything.
 func (n *notifier) classify(err error) error {
 	reply, ok := errors.AsType[*textproto.Error](err)
 	if !ok {
@@ -48,8 +99,12 @@ func (n *notifier) classify(err error) error {
 	if password := n.password.Reveal(); password != "" {
 		said = strings.ReplaceAll(said, password, "***")
 	}
-	clean := fmt.Errorf("%s: %d %s", n.host, reply.Code, said)
-	if reply.Code >= 500 {
+	clean := fmt.Errorf("%d %s", reply.Code, said)
+	if _, ok := errors.AsType[loginError](err); ok {
+		return fmt.Errorf("%s: %w", n.host, loginError{clean})
+	}
+	clean = fmt.Errorf("%s: %w", n.host, clean)
+	if lasting(reply.Code) {
 		return notify.Permanent(clean)
 	}
 	return clean
@@ -57,45 +112,52 @@ func (n *notifier) classify(err error) error {
 
 // converse does one SMTP conversation. go-mail's own Send gives up when one
 // recipient is refused, so the commands are given here.
-func (n *notifier) converse(ctx context.Context, msg *mail.Msg) (refused []error, err error) {
+func (n *notifier) converse(ctx context.Context, msg *mail.Msg, to []*netmail.Address) (o outcome, err error) {
 	client, err := n.dial(ctx)
 	if err != nil {
-		return nil, err
+		return o, err
 	}
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	if err := client.Mail("<" + n.from.Address + ">"); err != nil {
-		return nil, err
+		return o, err
 	}
-	var passing error
-	for _, to := range n.to {
-		if err := client.Rcpt("<" + to.Address + ">"); err != nil {
-			if reply, ok := errors.AsType[*textproto.Error](err); !ok {
-				return nil, err
-			} else if reply.Code < 500 {
-				passing = err
-			}
-			refused = append(refused, fmt.Errorf("%s: %w", to.Address, n.classify(err)))
+	for _, a := range to {
+		err := client.Rcpt("<" + a.Address + ">")
+		if err == nil {
+			o.told = append(o.told, a.Address)
+			continue
+		}
+		reply, ok := errors.AsType[*textproto.Error](err)
+		if !ok {
+			return o, err
+		}
+		said := fmt.Errorf("%s: %w", a.Address, n.classify(err))
+		if lasting(reply.Code) {
+			o.refused = append(o.refused, said)
+		} else {
+			o.deferred = append(o.deferred, said)
 		}
 	}
-	if len(refused) == len(n.to) {
-		if passing != nil {
-			return nil, passing
+	if len(o.told) > 0 {
+		if err := data(client, msg); err != nil {
+			return o, err
 		}
-		return nil, notify.Permanent(errors.Join(refused...))
 	}
+	// That the server may not say goodbye changes nothing.
+	_ = client.Quit()
+	return o, nil
+}
+
+// data hands over the mail itself. Once it returns nil the server has it.
+func data(client *smtp.Client, msg *mail.Msg) error {
 	w, err := client.Data()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if _, err := msg.WriteTo(w); err != nil {
-		return nil, err
+		return err
 	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	// The server has it; that it may not say goodbye changes nothing.
-	_ = client.Quit()
-	return refused, nil
+	return w.Close()
 }
 
 // dial connects, encrypts and logs in.
@@ -126,8 +188,8 @@ func (n *notifier) dial(ctx context.Context) (*smtp.Client, error) {
 		return nil, err
 	}
 	if err := n.logIn(client); err != nil {
-		client.Close()
-		return nil, err
+		_ = client.Close()
+		return nil, loginError{err}
 	}
 	return client, nil
 }

@@ -2,6 +2,7 @@ package inbox_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -67,8 +68,7 @@ func start(t *testing.T, query string) house {
 	done := make(chan error, 1)
 	go func() { done <- mails.Serve(listener) }()
 	t.Cleanup(func() {
-		mails.Close()
-		if err := <-done; err != nil {
+		if err := errors.Join(mails.Close(), <-done); err != nil {
 			t.Error(err)
 		}
 	})

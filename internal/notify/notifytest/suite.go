@@ -316,6 +316,16 @@ func Env(t *testing.T, out io.Writer) notify.Env {
 
 var update = flag.Bool("update", false, "write the golden files instead of comparing with them")
 
+// Open builds a notifier with the function that its Kind is defined by.
+func Open[C any](t *testing.T, open func(C, notify.Env) (notify.Notifier, error), c C) notify.Notifier {
+	t.Helper()
+	n, err := open(c, Env(t, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 // Golden compares got with testdata/golden/name, or writes it with -update.
 func Golden(t *testing.T, name string, got []byte) {
 	t.Helper()

@@ -257,17 +257,17 @@ func mrkdwn(s string) text { return text{Type: "mrkdwn", Text: s, Verbatim: true
 
 // plain is for untrusted words: Slack reads no markup in it but emoji, which are
 // off.
-func plain(s string, max int) text {
-	return text{Type: "plain_text", Text: fit(s, max, escape), Emoji: new(bool)}
+func plain(s string, most int) text {
+	return text{Type: "plain_text", Text: fit(s, most, escape), Emoji: new(bool)}
 }
 
 // labelled is a bold name over its value; plain where the value could be taken
 // for markup.
-func labelled(name, value string, max int) text {
+func labelled(name, value string, most int) text {
 	if tame(name) && tame(value) {
-		return mrkdwn("*" + fit(name, 60, escape) + "*\n" + fit(value, max, escape))
+		return mrkdwn("*" + fit(name, 60, escape) + "*\n" + fit(value, most, escape))
 	}
-	return text{Type: "plain_text", Text: fit(name, 60, escape) + "\n" + fit(value, max, escape), Emoji: new(bool)}
+	return text{Type: "plain_text", Text: fit(name, 60, escape) + "\n" + fit(value, most, escape), Emoji: new(bool)}
 }
 
 // linked is words that lead to one of our own addresses, or plain words.
@@ -350,12 +350,12 @@ func breakMarkup(s string) string {
 
 var lookalikes = strings.NewReplacer("*", "∗", "_", "＿", "~", "∼", "`", "ˋ", ":", "∶", "@", "＠", "#", "＃")
 
-// fit cuts s so that it is at most max long after esc.
-func fit(s string, max int, esc func(string) string) string {
-	room := max
+// fit cuts s so that it is no longer than most after esc.
+func fit(s string, most int, esc func(string) string) string {
+	room := most
 	for {
 		out := esc(notify.Truncate(s, room, notify.UTF16))
-		over := notify.UTF16(out) - max
+		over := notify.UTF16(out) - most
 		if over <= 0 {
 			return out
 		}

@@ -19,11 +19,7 @@ const path = "/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"
 
 func opened(t *testing.T, url string) notify.Notifier {
 	t.Helper()
-	n, err := open(Config{WebhookURL: secret.New(url)}, notifytest.Env(t, nil))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
+	return notifytest.Open(t, open, Config{WebhookURL: secret.New(url)})
 }
 
 func TestPromises(t *testing.T) {

@@ -45,7 +45,7 @@ var Kind = notify.Define("webhook", "Posts JSON to an HTTP endpoint, signed with
 // Config are the settings of a webhook receiver.
 type Config struct {
 	URL          secret.String            `json:"url" doc:"Where to post: https://host/path. http:// only to localhost or a written-out IP address."`
-	Secret       secret.String            `json:"secret,omitempty" doc:"Key of the signature: whsec_ and base64, or any text. Without it nothing is signed."`
+	Secret       secret.String            `json:"secret,omitzero" doc:"Key of the signature: whsec_ and base64, or any text. Without it nothing is signed."`
 	Headers      map[string]secret.String `json:"headers,omitempty" doc:"More headers, such as Authorization."`
 	AllowPrivate bool                     `json:"allow_private,omitempty" doc:"Allow a host name that leads to a private, loopback or link-local address."`
 }
@@ -85,9 +85,9 @@ var reserved = []string{"Host", "Content-Length", "Transfer-Encoding", "Connecti
 // checkHeader says what is wrong with a configured header, without its value
 // (RFC 9110, sections 5.1 and 5.5).
 func checkHeader(name, value string) error {
-	const tokens = "!#$%&'*+-.^_`|~"
+	const tokens = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	for _, c := range []byte(name) {
-		if !(c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || strings.IndexByte(tokens, c) >= 0) {
+		if strings.IndexByte(tokens, c) < 0 {
 			return fmt.Errorf("%q is not a header's name", name)
 		}
 	}

@@ -32,11 +32,7 @@ const (
 
 func opened(t *testing.T, c Config) notify.Notifier {
 	t.Helper()
-	n, err := open(c, notifytest.Env(t, nil))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
+	return notifytest.Open(t, open, c)
 }
 
 func TestPromises(t *testing.T) {
@@ -173,7 +169,7 @@ func insideNames(t *testing.T) *net.Resolver {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { server.Close() })
+	t.Cleanup(func() { _ = server.Close() })
 	go func() {
 		query := make([]byte, 512)
 		for {
@@ -181,12 +177,21 @@ func insideNames(t *testing.T) *net.Resolver {
 			if err != nil {
 				return
 			}
-			server.WriteTo(insideAnswer(query[:n]), from)
+			if _, err := server.WriteTo(insideAnswer(query[:n]), from); err != nil {
+				return
+			}
 		}
 	}()
 	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "udp", server.LocalAddr().String())
 	}}
+}
+
+// swallow reads a request to its end and answers 200.
+func swallow(w http.ResponseWriter, r *http.Request) {
+	if _, err := io.Copy(io.Discard, r.Body); err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+	}
 }
 
 // insideAnswer answers a query for an A record with 127.0.0.1 and any other with
@@ -279,7 +284,7 @@ func TestSettings(t *testing.T) {
 func TestConnectionsAreKept(t *testing.T) {
 	t.Parallel()
 	var conns atomic.Int32
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }))
+	server := httptest.NewUnstartedServer(http.HandlerFunc(swallow))
 	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
 		if s == http.StateNew {
 			conns.Add(1)
@@ -317,7 +322,7 @@ func TestUnsignedWithoutASecret(t *testing.T) {
 }
 
 func BenchmarkNotify(b *testing.B) {
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }))
+	server := httptest.NewServer(http.HandlerFunc(swallow))
 	defer server.Close()
 	n, err := open(Config{URL: secret.New(server.URL), Secret: secret.New(signing)}, notify.Env{Now: time.Now})
 	if err != nil {

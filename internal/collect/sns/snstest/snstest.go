@@ -14,7 +14,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha1" //nolint:gosec // SignatureVersion 1 is RSA with SHA-1
+	"crypto/sha1" // SignatureVersion 1 is RSA with SHA-1
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -289,7 +289,7 @@ func (s *Signer) Sign(m *Message) error {
 	var err error
 	switch text := []byte(m.stringToSign()); m.SignatureVersion {
 	case "1":
-		sum := sha1.Sum(text) //nolint:gosec // as SNS has it
+		sum := sha1.Sum(text) // as SNS has it
 		signature, err = rsa.SignPKCS1v15(nil, s.key, crypto.SHA1, sum[:])
 	case "2":
 		sum := sha256.Sum256(text)
