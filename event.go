@@ -26,8 +26,12 @@ type Event struct {
 	// What was decided, set when the event is accepted.
 
 	Verdict Verdict `json:"verdict"`
-	// Reason says why in words: "below the minimum of account 1234 (medium)".
+	// Reason says why in words, "below the minimum of account 1234 (medium)", or
+	// what was new: "count 3 → 5".
 	Reason string `json:"reason,omitempty"`
+	// Did is what it did to its alert, as a timeline tells it: "opened", "reopened",
+	// "updated", "appended", "raised" or "closed"; empty without an alert.
+	Did string `json:"did,omitempty"`
 	// Rule is the name of the rule that decided; empty when none matched.
 	Rule string `json:"rule,omitempty"`
 	// Alert is the alert that the event was folded into, or 0.

@@ -9,9 +9,10 @@ type Entry struct {
 	// Kind is "opened", "updated", "appended", "raised", "reopened", "closed",
 	// "acknowledged" or "note".
 	Kind string `json:"kind"`
-	// By is who did it: a person, "guardduty", or empty for tocsin itself.
+	// By is who did it: a person, the way by which the event came ("sns:org-topic"),
+	// or empty for tocsin itself.
 	By   string `json:"by,omitempty"`
 	Text string `json:"text,omitempty"`
-	// Event is the journal row that brought it, or 0.
+	// Event is the journal row that did it, or 0 where a person did.
 	Event int64 `json:"event,omitempty"`
 }

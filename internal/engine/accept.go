@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -69,6 +68,13 @@ type queue struct {
 // nobody waits long for the others.
 const maxBatch = 512
 
+// After a commit that several shared, the next waits this long for more to share
+// it, unless enough wait already. Who comes alone does not wait.
+const (
+	gather = 2 * time.Millisecond
+	enough = 64
+)
+
 // submit adds work, and starts a committer if none is running. A committer goes
 // on until nothing waits: while it commits one batch, the next one gathers. That
 // is the whole of group commit.
@@ -84,8 +90,14 @@ func (e *Engine) submit(w work) {
 }
 
 func (e *Engine) commitAll() {
+	shared := false
 	for {
 		e.queue.mu.Lock()
+		if shared && len(e.queue.waiting) < enough {
+			e.queue.mu.Unlock()
+			time.Sleep(gather)
+			e.queue.mu.Lock()
+		}
 		n := min(len(e.queue.waiting), maxBatch)
 		if n == 0 {
 			e.queue.committing = false
@@ -100,6 +112,7 @@ func (e *Engine) commitAll() {
 		e.queue.waiting = slices.Delete(e.queue.waiting, 0, n)
 		e.queue.mu.Unlock()
 		e.commit(batch)
+		shared = n > 1
 	}
 }
 
@@ -182,10 +195,10 @@ func (e *Engine) newBatch(ws []work) *batch {
 		b.calls = append(b.calls, w.call)
 		b.readings = append(b.readings, w.call.readings...)
 	}
-	// Every replica writes in the same order, so that none waits for another that
-	// waits for it.
+	// Every replica takes alerts in the same order, so that none waits for another
+	// that waits for it. Of one alert the order of arrival stays.
 	slices.SortStableFunc(b.readings, func(x, y reading) int {
-		return cmp.Or(strings.Compare(string(x.detection.Key), string(y.detection.Key)), strings.Compare(x.delivery, y.delivery))
+		return strings.Compare(string(x.detection.Key), string(y.detection.Key))
 	})
 	return b
 }
@@ -213,9 +226,6 @@ func (b *batch) write(tx *store.Tx) error {
 	}
 	if err := b.journal(tx, fresh, f); err != nil {
 		return err
-	}
-	if err := tx.Log(f.entries()...); err != nil {
-		return fmt.Errorf("write timeline: %w", err)
 	}
 	if err := b.owe(tx); err != nil {
 		return err
@@ -262,6 +272,7 @@ func (b *batch) journal(tx *store.Tx, fresh []*reading, f *folding) error {
 		events[i], deliveries[i] = r.event, r.delivery
 		if s := f.of[r]; s != nil {
 			r.event.Verdict, r.event.Alert = s.verdict, s.life.alert.ID
+			r.event.Did, r.event.Reason = describe(s)
 		}
 	}
 	if err := tx.Journal(events, deliveries); err != nil {
@@ -283,6 +294,9 @@ func (b *batch) redelivered(tx *store.Tx, fresh []*reading, repeats map[*reading
 				seq = rows[r.delivery]
 			}
 			r.event.Seq, r.event.Verdict = seq, tocsin.Duplicate
+			if r.detection.Key != "" { // what an attempt that was not kept made of it
+				r.event.Alert, r.event.Did, r.event.Reason = 0, "", ""
+			}
 			seqs = append(seqs, seq)
 		}
 		slices.Sort(seqs)

@@ -194,6 +194,10 @@ func (q *receiverQueue) deliverDue(ctx, sending context.Context, now time.Time) 
 	settled := make([]settling, len(claimed)) // each written by its own attempt
 	var attempts sync.WaitGroup
 	for i, c := range claimed {
+		if c.err != nil {
+			settled[i] = q.settle(judge(c.notification, now, c.err, jitter()))
+			continue
+		}
 		if reason := needless(c.notification, c.alert, c.told); reason != "" {
 			settled[i] = q.settle(park(c.notification, now, reason))
 			continue
@@ -222,24 +226,25 @@ func (q *receiverQueue) bite() int {
 // A claim is a job with what became of its alert since the notification was owed.
 type claim struct {
 	job
-	told bool // the receiver had a message of the alert before
+	told bool  // the receiver had a message of the alert before
+	err  error // why the alert cannot be read; it keeps no other claim back
 }
 
 // look reads what claimed notifications need to be judged and sent.
 func look(tx *store.Tx, ns []tocsin.Notification) ([]claim, error) {
 	claims := make([]claim, len(ns))
 	for i, n := range ns {
-		c := claim{job: job{notification: n}}
-		var err error
-		if c.alert, err = tx.Alert(n.Alert); err != nil {
-			return nil, fmt.Errorf("read alert: %w", err)
+		c := &claims[i]
+		c.notification = n
+		if c.alert, c.err = tx.Alert(n.Alert); c.err != nil {
+			continue
 		}
-		if n.Kind != tocsin.TellOpened || c.alert.Reopened > 0 {
-			if err := c.history(tx); err != nil {
-				return nil, err
-			}
+		if n.Kind == tocsin.TellOpened && c.alert.Reopened == 0 {
+			continue // the first of all
 		}
-		claims[i] = c
+		if err := c.history(tx); err != nil {
+			return nil, err
+		}
 	}
 	return claims, nil
 }

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,7 +21,7 @@ type step struct {
 	event    *tocsin.Event
 	activity tocsin.Activity
 	verdict  tocsin.Verdict
-	before   tocsin.Alert
+	before   tocsin.Status // of the life's alert; empty if this opened it
 }
 
 // A folding is what a batch does to alerts.
@@ -70,7 +69,7 @@ func (b *batch) fold(tx *store.Tx, fresh []*reading) (*folding, error) {
 			current[key] = l
 			f.lives = append(f.lives, l)
 		}
-		s := &step{life: l, event: r.event, activity: act, verdict: act.Verdict, before: l.alert}
+		s := &step{life: l, event: r.event, activity: act, verdict: act.Verdict, before: l.alert.Status}
 		l.alert, l.changed = next, true
 		f.steps = append(f.steps, s)
 		f.of[r] = s
@@ -158,28 +157,15 @@ func (f *folding) alerts() []*tocsin.Alert {
 	return as
 }
 
-// entries are the timeline lines of the steps, once alerts and events have their
-// numbers.
-func (f *folding) entries() []tocsin.Entry {
-	es := make([]tocsin.Entry, len(f.steps))
-	for i, s := range f.steps {
-		kind, text := describe(s)
-		es[i] = tocsin.Entry{
-			Alert: s.life.alert.ID, At: s.life.alert.ChangedAt, Kind: kind, Text: text,
-			By: s.event.Via + ":" + s.event.Source, Event: s.event.Seq,
-		}
-	}
-	return es
-}
-
-// describe puts a step into words for the timeline.
-func describe(s *step) (kind, text string) {
-	kind = string(s.activity.Verdict)
+// describe puts a step into words for the timeline: what the event did, and what
+// was new.
+func describe(s *step) (did, reason string) {
+	did = string(s.activity.Verdict)
 	if s.activity.Tell == tocsin.TellRaised {
-		kind = "raised"
+		did = "raised"
 	}
-	if s.before.Status == tocsin.StatusClosed && s.activity.Verdict == tocsin.Opened && s.life.alert.Events > 1 {
-		kind = "reopened"
+	if s.before == tocsin.StatusClosed && s.activity.Verdict == tocsin.Opened && s.life.alert.Events > 1 {
+		did = "reopened"
 	}
 	parts := make([]string, 0, len(s.activity.Changes))
 	for _, c := range s.activity.Changes {
@@ -189,5 +175,5 @@ func describe(s *step) (kind, text string) {
 		}
 		parts = append(parts, c.What+" "+c.From+" → "+c.To)
 	}
-	return kind, cmp.Or(strings.Join(parts, ", "), s.event.Reason)
+	return did, strings.Join(parts, ", ")
 }

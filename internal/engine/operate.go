@@ -58,7 +58,7 @@ func (e *Engine) change(ctx context.Context, id int64, f func(tocsin.Alert) (toc
 		return tx.Owe(plan.closing(a))
 	})
 	if err != nil {
-		return tocsin.Alert{}, fmt.Errorf("alert %d: %w", id, err)
+		return tocsin.Alert{}, err // it names the alert
 	}
 	for _, name := range after.Told {
 		e.receiver(name).wake()

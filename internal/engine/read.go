@@ -2,7 +2,6 @@ package engine
 
 import (
 	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 
 	"github.com/tocsin-sec/tocsin"
@@ -38,8 +37,7 @@ func (p *Plan) read(ev *tocsin.Event) reading {
 }
 
 func (p *Plan) readFinding(r reading, f guardduty.Finding) reading {
-	d := f.Detection()
-	r.describe(d)
+	r.describe(f.Brief())
 	// The match reads the whole event, so that it is also what finds out that an
 	// event is not JSON.
 	rule, ok, err := p.Rules.First(f.Event())
@@ -49,7 +47,7 @@ func (p *Plan) readFinding(r reading, f guardduty.Finding) reading {
 	if !ok {
 		return r.end(tocsin.Filtered, "no rule matched")
 	}
-	return p.detect(r, rule, d)
+	return p.detect(r, rule, f.Detection)
 }
 
 func (p *Plan) readGeneric(r reading) reading {
@@ -65,16 +63,18 @@ func (p *Plan) readGeneric(r reading) reading {
 	if !ok {
 		return r.end(tocsin.Unmapped, "neither an EventBridge event nor a finding, and no rule matched")
 	}
-	return p.detect(r, rule, ev.Detection(rule.Name, rule.Alert.Key))
+	return p.detect(r, rule, func() tocsin.Detection { return ev.Detection(rule.Name, rule.Alert.Key) })
 }
 
-// detect lets the rule that matched have its say.
-func (p *Plan) detect(r reading, rule rules.Rule, d tocsin.Detection) reading {
-	r.event.Rule, d.Rule = rule.Name, rule.Name
+// detect lets the rule that matched have its say. Only what it wants is put into
+// words.
+func (p *Plan) detect(r reading, rule rules.Rule, read func() tocsin.Detection) reading {
+	r.event.Rule = rule.Name
 	if rule.Drop != "" {
 		return r.end(tocsin.Filtered, rule.Drop)
 	}
-	d = rule.Alert.Apply(d)
+	d := rule.Alert.Apply(read())
+	d.Rule = rule.Name
 	r.event.Level = d.Level
 	if reason, ok := p.Rules.Wanted(d); !ok {
 		return r.end(tocsin.Filtered, reason)
@@ -95,7 +95,7 @@ func (r reading) end(v tocsin.Verdict, reason string) reading {
 
 // delivery identifies what the sender would send again: the same envelope id
 // from the same source with the same bytes. The bytes are in it so that a sender
-// that reuses its ids loses nothing.
+// that reuses its ids loses nothing. It is 16 bytes and no text.
 func delivery(ev *tocsin.Event) string {
 	if ev.Envelope == "" {
 		return ""
@@ -103,5 +103,5 @@ func delivery(ev *tocsin.Event) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%d/%s/%d/%s/", len(ev.Source), ev.Source, len(ev.Envelope), ev.Envelope)
 	h.Write(ev.Raw)
-	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16])
+	return string(h.Sum(nil)[:16])
 }
