@@ -24,19 +24,18 @@ func (tx *Tx) Latest(keys []tocsin.Key) (map[tocsin.Key]tocsin.Alert, error) {
 	keys = slices.Compact(slices.Sorted(slices.Values(keys)))
 	latest := make(map[tocsin.Key]tocsin.Alert, len(keys))
 	for len(keys) > 0 {
-		ask := keys
+		ids, of, err := tx.latestIDs(keys)
+		if err != nil {
+			return nil, err
+		}
 		keys = nil
-		err := tx.db.queries(`
+		err = tx.db.queries(`
 			SELECT id, version, doc
 			FROM alert
-			WHERE id = (
-				SELECT MAX(id)
-				FROM alert
-				WHERE key = $1
-			)
+			WHERE id = $1
 			`+forUpdate,
-			len(ask), func(i int, args []any) []any {
-				return append(args, text(string(ask[i])))
+			len(ids), func(i int, args []any) []any {
+				return append(args, ids[i])
 			}, func(i int, r row) error {
 				a, err := scanAlert(r)
 				if err != nil {
@@ -44,10 +43,10 @@ func (tx *Tx) Latest(keys []tocsin.Key) (map[tocsin.Key]tocsin.Alert, error) {
 				}
 				// While we waited for the lock of a closed alert, who had it may have
 				// opened the next one: look again until nothing changes.
-				if locking && a.Status == tocsin.StatusClosed && latest[ask[i]].ID != a.ID {
-					keys = append(keys, ask[i])
+				if locking && a.Status == tocsin.StatusClosed && latest[of[i]].ID != a.ID {
+					keys = append(keys, of[i])
 				}
-				latest[ask[i]] = a
+				latest[of[i]] = a
 				return nil
 			})
 		if err != nil {
@@ -55,6 +54,32 @@ func (tx *Tx) Latest(keys []tocsin.Key) (map[tocsin.Key]tocsin.Alert, error) {
 		}
 	}
 	return latest, nil
+}
+
+// latestIDs gives the id of the latest alert of each key that has one, and the
+// keys, in their order: so all replicas lock in one order. Most keys have none.
+func (tx *Tx) latestIDs(keys []tocsin.Key) (ids []int64, of []tocsin.Key, err error) {
+	found := map[string]int64{}
+	err = tx.db.queries(`
+		SELECT key, MAX(id)
+		FROM alert
+		WHERE key IN `+placeholders+`
+		GROUP BY key`,
+		groups(len(keys)), func(i int, args []any) []any {
+			return group(args, i, keys, func(k tocsin.Key) any { return text(string(k)) })
+		}, func(_ int, r row) error {
+			var key string
+			var id int64
+			err := r.Scan(&key, &id)
+			found[key] = id
+			return err
+		})
+	for _, k := range keys {
+		if id, ok := found[text(string(k))]; ok {
+			ids, of = append(ids, id), append(of, k)
+		}
+	}
+	return ids, of, err
 }
 
 // saved is an alert as it was before it was saved.
@@ -280,33 +305,79 @@ func likeAnywhere(s string) string {
 	return "%" + s + "%"
 }
 
-// Log adds lines to timelines.
+// Log adds what people did to timelines. What events did is in the journal, so
+// that an entry with an Event is refused.
 func (tx *Tx) Log(entries ...tocsin.Entry) error {
 	for _, e := range entries {
 		if e.Alert == 0 {
 			return errors.New("log: an entry names no alert")
 		}
+		if e.Event != 0 {
+			return fmt.Errorf("log: event %d is in the journal, which has what it did", e.Event)
+		}
 	}
 	return tx.db.execs(`
-		INSERT INTO timeline (alert, at, kind, who, note, event)
-		VALUES ($1, $2, $3, $4, $5, $6)`,
+		INSERT INTO timeline (alert, at, kind, who, note)
+		VALUES ($1, $2, $3, $4, $5)`,
 		len(entries), func(i int, args []any) []any {
 			e := &entries[i]
-			return append(args, e.Alert, millis(e.At), text(e.Kind), text(e.By), text(e.Text), e.Event)
+			return append(args, e.Alert, millis(e.At), text(e.Kind), text(e.By), text(e.Text))
 		}, nil)
 }
 
-// Timeline gives an alert's entries, oldest first.
+// Timeline gives what became of an alert, oldest first: what its events did, in
+// the order of the journal, and among them what people did. Of the same
+// millisecond the events come first.
 func (tx *Tx) Timeline(alert int64) ([]tocsin.Entry, error) {
+	events, err := tx.timelineOfEvents(alert)
+	if err != nil {
+		return nil, err
+	}
+	people, err := tx.timelineOfPeople(alert)
+	if err != nil {
+		return nil, err
+	}
+	entries := append(events, people...)
+	slices.SortStableFunc(entries, func(a, b tocsin.Entry) int { return a.At.Compare(b.At) })
+	return entries, nil
+}
+
+// timelineOfEvents gives an alert's events as entries. Events that were received
+// at nearly the same time may have been folded the other way round; the order of
+// the journal is that of the folds, so that an entry's time is never before the
+// one above it.
+func (tx *Tx) timelineOfEvents(alert int64) ([]tocsin.Entry, error) {
+	var entries []tocsin.Entry
+	var latest int64
+	err := tx.db.query(`
+		SELECT seq, received_at, did, via, source, reason
+		FROM event
+		WHERE alert > 0
+			AND alert = $1
+			AND did <> ''
+		ORDER BY seq`, []any{alert}, func(r row) error {
+		e := tocsin.Entry{Alert: alert}
+		var at int64
+		var via, source string
+		err := r.Scan(&e.Event, &at, &e.Kind, &via, &source, &e.Text)
+		latest = max(latest, at)
+		e.At, e.By = moment(latest), via+":"+source
+		entries = append(entries, e)
+		return err
+	})
+	return entries, err
+}
+
+func (tx *Tx) timelineOfPeople(alert int64) ([]tocsin.Entry, error) {
 	var entries []tocsin.Entry
 	err := tx.db.query(`
-		SELECT at, kind, who, note, event
+		SELECT at, kind, who, note
 		FROM timeline
 		WHERE alert = $1
 		ORDER BY id`, []any{alert}, func(r row) error {
 		e := tocsin.Entry{Alert: alert}
 		var at int64
-		err := r.Scan(&at, &e.Kind, &e.By, &e.Text, &e.Event)
+		err := r.Scan(&at, &e.Kind, &e.By, &e.Text)
 		e.At = moment(at)
 		entries = append(entries, e)
 		return err

@@ -15,6 +15,8 @@ type dialect struct {
 	forUpdate string
 	// skipLocked ends a SELECT that passes over rows others are changing.
 	skipLocked string
+	// nextSeqs draws $1 numbers for rows of event, smallest first.
+	nextSeqs string
 	// migrating keeps others from migrating at the same time.
 	migrating string
 	// replicated says that other processes write as well: then rows are written
@@ -36,6 +38,7 @@ var postgresDialect = dialect{
 	blob:       "BYTEA",
 	forUpdate:  "FOR UPDATE",
 	skipLocked: "FOR UPDATE OF n SKIP LOCKED",
+	nextSeqs:   "SELECT nextval(pg_get_serial_sequence('event', 'seq')) FROM generate_series(1, $1)",
 	// The number is "tocsin" in ASCII.
 	migrating:  "SELECT pg_advisory_xact_lock(128021758699886)",
 	replicated: true,

@@ -10,20 +10,21 @@ import (
 )
 
 // Seen gives the journal rows of those deliveries that the journal has. A
-// delivery is an opaque identity of at most 64 bytes.
+// delivery is an opaque identity of at most 64 bytes, whatever they are.
 func (tx *Tx) Seen(deliveries []string) (map[string]int64, error) {
-	seen := map[string]int64{}
 	asked := slices.DeleteFunc(slices.Clone(deliveries), func(d string) bool { return d == "" })
+	seen := map[string]int64{}
 	err := tx.db.queries(`
-		SELECT seq
+		SELECT delivery, seq
 		FROM event
-		WHERE delivery = $1`,
-		len(asked), func(i int, args []any) []any {
-			return append(args, text(asked[i]))
-		}, func(i int, r row) error {
+		WHERE delivery IN `+placeholders,
+		groups(len(asked)), func(i int, args []any) []any {
+			return group(args, i, asked, func(d string) any { return []byte(d) })
+		}, func(_ int, r row) error {
+			var delivery []byte
 			var seq int64
-			err := r.Scan(&seq)
-			seen[asked[i]] = seq
+			err := r.Scan(&delivery, &seq)
+			seen[string(delivery)] = seq
 			return err
 		})
 	return seen, err
@@ -49,42 +50,42 @@ func (tx *Tx) Redelivered(seqs []int64, at time.Time) error {
 		})
 }
 
-// Journal writes events with their verdict and sets their Seq. deliveries are
-// their identities, unique in the journal; an empty one is never a redelivery.
+// Journal writes events with their verdict and sets their Seq, which grows in the
+// order given. deliveries are their identities, unique in the journal; an empty one
+// is never a redelivery.
 func (tx *Tx) Journal(events []*tocsin.Event, deliveries []string) error {
 	if len(events) != len(deliveries) {
 		return fmt.Errorf("journal: %d events with %d deliveries", len(events), len(deliveries))
 	}
-	order := tx.order(len(events), func(i, j int) int { return cmp.Compare(deliveries[i], deliveries[j]) })
-	err := tx.db.inserts(`
-		INSERT INTO event (
-			received_at, source, via, envelope, verdict, reason, rule, alert,
-			deliveries, size, type, account, region, level, delivery
-		)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
-		"seq", len(events), func(i int, args []any) []any {
-			ev, delivery := events[order[i]], any(nil)
-			if d := deliveries[order[i]]; d != "" {
-				delivery = text(d)
-			}
-			return append(args,
-				millis(ev.ReceivedAt), text(ev.Source), text(ev.Via), text(ev.Envelope),
-				text(string(ev.Verdict)), text(ev.Reason), text(ev.Rule), ev.Alert,
-				int64(max(1, ev.Deliveries)), int64(len(ev.Raw)), text(ev.Type), text(ev.Account), text(ev.Region),
-				int64(ev.Level), delivery)
-		}, func(i int, seq int64) {
-			events[order[i]].Seq = seq
-		})
+	places, err := tx.keep(len(events), func(i int) []byte { return events[i].Raw })
 	if err != nil {
 		return err
 	}
-	err = tx.db.execs(`
-		INSERT INTO event_raw (seq, raw)
-		VALUES ($1, $2)`,
-		len(events), func(i int, args []any) []any {
-			ev := events[order[i]]
-			return append(args, ev.Seq, nonNil(ev.Raw))
-		}, nil)
+	seqs, err := tx.seqs(len(events))
+	if err != nil {
+		return err
+	}
+	order := tx.order(len(events), func(i, j int) int { return cmp.Compare(deliveries[i], deliveries[j]) })
+	err = tx.db.inserts(`
+		INSERT INTO event (
+			seq, received_at, source, via, envelope, verdict, reason, did, rule, alert,
+			deliveries, size, type, account, region, level, chunk, start, delivery
+		)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`,
+		"seq", len(events), func(i int, args []any) []any {
+			i = order[i]
+			ev, delivery := events[i], any(nil)
+			if d := deliveries[i]; d != "" {
+				delivery = []byte(d)
+			}
+			return append(args,
+				seqs[i], millis(ev.ReceivedAt), text(ev.Source), text(ev.Via), text(ev.Envelope),
+				text(string(ev.Verdict)), text(ev.Reason), text(ev.Did), text(ev.Rule), ev.Alert,
+				int64(max(1, ev.Deliveries)), int64(len(ev.Raw)), text(ev.Type), text(ev.Account), text(ev.Region),
+				int64(ev.Level), places[i].chunk, places[i].start, delivery)
+		}, func(i int, seq int64) {
+			events[order[i]].Seq = seq
+		})
 	if err != nil {
 		return err
 	}
@@ -95,6 +96,23 @@ func (tx *Tx) Journal(events []*tocsin.Event, deliveries []string) error {
 		tx.tallies.received(ms, ev.Seq)
 	}
 	return nil
+}
+
+// seqs are the numbers of the next n rows. Where rows are written in another order
+// than they are given they are drawn beforehand; elsewhere each is nil, and the
+// database hands them out.
+func (tx *Tx) seqs(n int) ([]any, error) {
+	seqs := make([]any, 0, n)
+	if tx.dialect.nextSeqs == "" || n == 0 {
+		return seqs[:n], nil
+	}
+	err := tx.db.query(tx.dialect.nextSeqs, []any{int64(n)}, func(r row) error {
+		var seq int64
+		err := r.Scan(&seq)
+		seqs = append(seqs, seq)
+		return err
+	})
+	return seqs, err
 }
 
 // heard tallies n events of a source about a place, where they name one.
@@ -120,24 +138,25 @@ func (tx *Tx) order(n int, compare func(i, j int) int) []int {
 
 // eventColumns are what scanEvent reads.
 const eventColumns = `
-	seq, received_at, source, via, envelope, verdict, reason, rule, alert,
-	deliveries, size, type, account, region, level`
+	seq, received_at, source, via, envelope, verdict, reason, did, rule, alert,
+	deliveries, size, type, account, region, level, chunk, start`
 
-func scanEvent(r row) (tocsin.Event, error) {
+func scanEvent(r row) (tocsin.Event, place, error) {
 	var ev tocsin.Event
 	var received int64
 	var verdict string
 	var level int
+	var at place
 	err := r.Scan(
-		&ev.Seq, &received, &ev.Source, &ev.Via, &ev.Envelope, &verdict, &ev.Reason, &ev.Rule, &ev.Alert,
-		&ev.Deliveries, &ev.Size, &ev.Type, &ev.Account, &ev.Region, &level)
+		&ev.Seq, &received, &ev.Source, &ev.Via, &ev.Envelope, &verdict, &ev.Reason, &ev.Did, &ev.Rule, &ev.Alert,
+		&ev.Deliveries, &ev.Size, &ev.Type, &ev.Account, &ev.Region, &level, &at.chunk, &at.start)
 	ev.ReceivedAt, ev.Verdict, ev.Level = moment(received), tocsin.Verdict(verdict), tocsin.Level(level)
-	return ev, err
+	return ev, at, err
 }
 
 // Event gives one journal row with its raw bytes, or ErrNotFound.
 func (tx *Tx) Event(seq int64) (tocsin.Event, error) {
-	events, err := tx.events(`
+	events, places, err := tx.events(`
 		SELECT `+eventColumns+`
 		FROM event
 		WHERE seq = $1`, seq)
@@ -147,7 +166,8 @@ func (tx *Tx) Event(seq int64) (tocsin.Event, error) {
 	if len(events) == 0 {
 		return tocsin.Event{}, fmt.Errorf("event %d: %w", seq, ErrNotFound)
 	}
-	return events[0], tx.loadRaw(events)
+	err = tx.loadRaw(events, places)
+	return events[0], err
 }
 
 // Events lists journal rows without their raw bytes, newest first.
@@ -159,11 +179,12 @@ func (tx *Tx) Events(f EventFilter) ([]tocsin.Event, error) {
 	if f.Before > 0 {
 		w.and("seq < ?", f.Before)
 	}
-	return tx.events(`
+	events, _, err := tx.events(`
 		SELECT `+eventColumns+`
 		FROM event`+w.text()+`
 		ORDER BY seq DESC
 		LIMIT `+w.arg(limit(f.Limit)), w.args...)
+	return events, err
 }
 
 // walkRows and walkBytes bound what EachEvent holds at a time.
@@ -182,7 +203,7 @@ func (tx *Tx) EachEvent(f EventFilter, yield func(tocsin.Event) error) error {
 	for last := int64(0); ; {
 		w := chosen.clone()
 		w.and("seq > ?", last)
-		events, err := tx.events(`
+		events, places, err := tx.events(`
 			SELECT `+eventColumns+`
 			FROM event`+w.text()+`
 			ORDER BY seq
@@ -193,7 +214,7 @@ func (tx *Tx) EachEvent(f EventFilter, yield func(tocsin.Event) error) error {
 		last = events[len(events)-1].Seq
 		for len(events) > 0 {
 			n := fitting(events)
-			if err := tx.loadRaw(events[:n]); err != nil {
+			if err := tx.loadRaw(events[:n], places[:n]); err != nil {
 				return err
 			}
 			for _, ev := range events[:n] {
@@ -202,7 +223,7 @@ func (tx *Tx) EachEvent(f EventFilter, yield func(tocsin.Event) error) error {
 				}
 			}
 			clear(events[:n]) // their bytes
-			events = events[n:]
+			events, places = events[n:], places[n:]
 		}
 	}
 }
@@ -218,27 +239,15 @@ func fitting(events []tocsin.Event) int {
 	return len(events)
 }
 
-func (tx *Tx) events(sql string, args ...any) ([]tocsin.Event, error) {
+func (tx *Tx) events(sql string, args ...any) ([]tocsin.Event, []place, error) {
 	var events []tocsin.Event
+	var places []place
 	err := tx.db.query(sql, args, func(r row) error {
-		ev, err := scanEvent(r)
-		events = append(events, ev)
+		ev, at, err := scanEvent(r)
+		events, places = append(events, ev), append(places, at)
 		return err
 	})
-	return events, err
-}
-
-// loadRaw fills in the raw bytes.
-func (tx *Tx) loadRaw(events []tocsin.Event) error {
-	return tx.db.queries(`
-		SELECT raw
-		FROM event_raw
-		WHERE seq = $1`,
-		len(events), func(i int, args []any) []any {
-			return append(args, events[i].Seq)
-		}, func(i int, r row) error {
-			return r.Scan(&events[i].Raw)
-		})
+	return events, places, err
 }
 
 // eventsWhere says what f chooses, Before and Limit apart.

@@ -79,7 +79,7 @@ func (d *dialect) apply(db session, step migration) error {
 }
 
 // statements renders a migration's text and takes it apart. A statement ends
-// with a semicolon at the end of a line.
+// with a semicolon at the end of a line; one for another dialect is left out.
 func (d *dialect) statements(text string) []string {
 	var kept []string
 	for line := range strings.Lines(text) {
@@ -90,7 +90,11 @@ func (d *dialect) statements(text string) []string {
 	text = strings.NewReplacer("{{identity}}", d.identity, "{{blob}}", d.blob).Replace(strings.Join(kept, ""))
 	var statements []string
 	for statement := range strings.SplitSeq(text, ";\n") {
-		if statement = strings.TrimSpace(statement); statement != "" {
+		statement = strings.TrimSuffix(strings.TrimSpace(statement), ";")
+		if own, ok := strings.CutPrefix(statement, "{{"+d.name+"}}"); ok {
+			statement = strings.TrimSpace(own)
+		}
+		if statement != "" && !strings.HasPrefix(statement, "{{") {
 			statements = append(statements, statement)
 		}
 	}

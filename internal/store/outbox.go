@@ -139,21 +139,21 @@ func (tx *Tx) Settle(ss []Settlement) ([]int64, error) {
 	err := tx.db.execs(`
 		UPDATE notification
 		SET state = $1,
-			due = CASE WHEN $1 = 'pending' THEN $2 ELSE due END,
+			due = COALESCE($2, due),
 			settled_at = $3,
 			leased = 0,
-			ref = CASE WHEN $4 = '' THEN ref ELSE $4 END,
-			last_error = CASE WHEN $5 = '' THEN last_error ELSE $5 END
+			ref = COALESCE($4, ref),
+			last_error = COALESCE($5, last_error)
 		WHERE id = $6
 			AND attempts = $7
 			AND state = 'pending'`,
 		len(ss), func(i int, args []any) []any {
 			s := &ss[order[i]]
-			settled := millis(s.At)
+			due, settled := any(nil), millis(s.At)
 			if s.State == tocsin.Pending {
-				settled = 0
+				due, settled = millis(s.Due), 0
 			}
-			return append(args, text(string(s.State)), millis(s.Due), settled, text(s.Ref), text(s.Error), s.ID, int64(s.Attempts))
+			return append(args, text(string(s.State)), due, settled, orNull(s.Ref), orNull(s.Error), s.ID, int64(s.Attempts))
 		}, func(i int, rows int64) error {
 			if rows == 0 {
 				return nil
@@ -166,6 +166,14 @@ func (tx *Tx) Settle(ss []Settlement) ([]int64, error) {
 			return nil
 		})
 	return kept, err
+}
+
+// orNull is s, or NULL if it is empty.
+func orNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return text(s)
 }
 
 // Release makes every pending notification due now whose lease this process

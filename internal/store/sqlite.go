@@ -25,7 +25,9 @@ const sqliteFile = "tocsin.db"
 //   - synchronous=FULL has each commit wait for the disk: what was acknowledged
 //     outlives a power cut (https://www.sqlite.org/pragma.html#pragma_synchronous).
 //   - journal_mode=WAL lets readers and the writer go on beside each other.
-//   - page_size=8192 holds an event of some kilobytes without an overflow page.
+//   - page_size=4096: an index that is hit anywhere (event_delivery, alert_key) has
+//     a page of its own changed by nearly each row, and pages are written twice.
+//     What is large is in chunks, which fill their pages whatever the size.
 //   - wal_autocheckpoint in pages: 32 MB, so that a page that many commits change
 //     is copied back once.
 //
@@ -33,10 +35,10 @@ const sqliteFile = "tocsin.db"
 // a page_size after journal_mode has no effect.
 var sqlitePragmas = []string{
 	"busy_timeout = 10000",
-	"page_size = 8192",
+	"page_size = 4096",
 	"journal_mode = WAL",
 	"synchronous = FULL",
-	"wal_autocheckpoint = 4000",
+	"wal_autocheckpoint = 8000",
 	"journal_size_limit = 67108864",
 	"temp_store = MEMORY",
 }

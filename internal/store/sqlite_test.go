@@ -54,8 +54,8 @@ func TestSQLiteIsSetForDurability(t *testing.T) {
 		if got := ask[string](t, run, "PRAGMA journal_mode"); got != "wal" {
 			t.Errorf("%s: journal_mode = %s, want wal", name, got)
 		}
-		if got := ask[int64](t, run, "PRAGMA page_size"); got != 8192 {
-			t.Errorf("%s: page_size = %d, want 8192", name, got)
+		if got := ask[int64](t, run, "PRAGMA page_size"); got != 4096 {
+			t.Errorf("%s: page_size = %d, want 4096", name, got)
 		}
 	}
 	// Older ones may lose what was committed when one connection moves the log
@@ -274,9 +274,10 @@ func TestReadsUseTheirIndexes(t *testing.T) {
 	t.Parallel()
 	s := openDir(t, t.TempDir())
 	for _, tt := range []struct{ name, sql, want string }{
-		{"a delivery", "SELECT seq FROM event WHERE delivery = ?", "event_delivery"},
+		{"deliveries", "SELECT delivery, seq FROM event WHERE delivery IN (?, ?)", "event_delivery"},
 		{"an alert's events", "SELECT source FROM event WHERE alert > 0 AND alert = ? ORDER BY seq DESC LIMIT 100", "event_alert"},
-		{"the latest alert of a key", "SELECT MAX(id) FROM alert WHERE key = ?", "COVERING INDEX alert_key"},
+		{"an alert's timeline", "SELECT reason FROM event WHERE alert > 0 AND alert = ? AND did <> '' ORDER BY seq", "event_alert"},
+		{"the latest alerts of keys", "SELECT key, MAX(id) FROM alert WHERE key IN (?, ?) GROUP BY key", "COVERING INDEX alert_key"},
 		{"the first page", "SELECT doc FROM alert WHERE status <> 'closed' AND status IN (?, ?) ORDER BY level DESC, opened_at, id LIMIT 100", "alert_open"},
 		{"unclosed alerts by level", "SELECT status, level, COUNT(*) FROM alert WHERE status <> 'closed' GROUP BY status, level", "COVERING INDEX alert_open"},
 		{"pending notifications", "SELECT COUNT(*), COALESCE(MIN(due), 0) FROM notification WHERE state = 'pending'", "notification_due"},

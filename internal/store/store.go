@@ -37,7 +37,8 @@ type Store struct {
 	engine  engine
 	dialect *dialect
 	// slot is the share of the counters that this store adds to; see tally.go.
-	slot int64
+	slot    int64
+	buffers buffers
 }
 
 // Open opens the store that url names, creates it where it is a directory that
@@ -106,7 +107,7 @@ func (s *Store) Update(ctx context.Context, f func(tx *Tx) error) error {
 	tx := &Tx{}
 	err := s.engine.update(ctx, func(db session) error {
 		tx.unsave()
-		tx = &Tx{db: db, dialect: s.dialect, slot: s.slot}
+		tx = &Tx{db: db, dialect: s.dialect, slot: s.slot, buffers: &s.buffers}
 		if err := f(tx); err != nil {
 			return err
 		}
@@ -121,7 +122,7 @@ func (s *Store) Update(ctx context.Context, f func(tx *Tx) error) error {
 // View runs f on one consistent snapshot, beside any writer.
 func (s *Store) View(ctx context.Context, f func(tx *Tx) error) error {
 	return s.engine.view(ctx, func(db session) error {
-		return f(&Tx{db: db, dialect: s.dialect, slot: s.slot, readOnly: true})
+		return f(&Tx{db: db, dialect: s.dialect, slot: s.slot, buffers: &s.buffers, readOnly: true})
 	})
 }
 
@@ -130,6 +131,7 @@ type Tx struct {
 	db      session
 	dialect *dialect
 	slot    int64
+	buffers *buffers
 	// readOnly says that this is a view: it locks nothing.
 	readOnly bool
 	tallies  tallies

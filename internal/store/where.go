@@ -72,3 +72,28 @@ func texts[S ~string](values []S) []string {
 	}
 	return list
 }
+
+// grouped is how many values one SELECT of many looks for: one statement each
+// would cost more than the look. A fixed number, so that there is one text.
+const grouped = 32
+
+// placeholders are those of one group.
+var placeholders = func() string {
+	marks := make([]string, grouped)
+	for i := range marks {
+		marks[i] = "$" + strconv.Itoa(i+1)
+	}
+	return "(" + strings.Join(marks, ", ") + ")"
+}()
+
+// groups is how many groups n values make.
+func groups(n int) int { return (n + grouped - 1) / grouped }
+
+// group appends the values of the i-th group. The last value fills up the last
+// group: it is found once all the same.
+func group[T any](args []any, i int, values []T, arg func(T) any) []any {
+	for j := i * grouped; j < (i+1)*grouped; j++ {
+		args = append(args, arg(values[min(j, len(values)-1)]))
+	}
+	return args
+}

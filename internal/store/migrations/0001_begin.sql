@@ -1,5 +1,6 @@
 -- The first schema. {{identity}} is a primary key that the database hands out,
--- {{blob}} is the type of bytes. Times are milliseconds since 1970, 0 is none.
+-- {{blob}} is the type of bytes, and a statement that begins with the name of a
+-- database is for that one alone. Times are milliseconds since 1970, 0 is none.
 --
 -- On indexes: thousands of events a second are written and few are read, so an
 -- index is here only where a read would otherwise walk a table without end. One
@@ -7,10 +8,11 @@
 -- alert_key) costs a page of the write-ahead log for nearly each row, once it is
 -- large.
 
--- event is what the journal knows of an event. Its bytes are in event_raw: lists
--- and filters walk event from the newest row down, some 200 bytes a row instead
--- of a page of 8 KB with the bytes in between. That is why source, verdict,
--- account, region, type and rule have no index. A period is found by event_hour.
+-- event is what the journal knows of an event. Its bytes are size bytes from start
+-- on in a chunk: lists and filters walk event from the newest row down, some 200
+-- bytes a row instead of pages with the bytes in between. That is why source,
+-- verdict, account, region, type and rule have no index. A period is found by
+-- event_hour. did is what the event did to its alert, for the timeline.
 CREATE TABLE event (
 	seq         {{identity}},
 	received_at BIGINT NOT NULL,
@@ -19,6 +21,7 @@ CREATE TABLE event (
 	envelope    TEXT NOT NULL,
 	verdict     TEXT NOT NULL,
 	reason      TEXT NOT NULL,
+	did         TEXT NOT NULL,
 	rule        TEXT NOT NULL,
 	alert       BIGINT NOT NULL,
 	deliveries  BIGINT NOT NULL,
@@ -27,22 +30,31 @@ CREATE TABLE event (
 	account     TEXT NOT NULL,
 	region      TEXT NOT NULL,
 	level       BIGINT NOT NULL,
-	delivery    TEXT
+	chunk       BIGINT NOT NULL,
+	start       BIGINT NOT NULL,
+	delivery    {{blob}}
 );
 
 -- What makes a redelivery known. Events without an identity are not in it.
 CREATE UNIQUE INDEX event_delivery ON event (delivery) WHERE delivery IS NOT NULL;
 
--- For an alert's events. Most events open no alert and cost nothing here; the
--- timeline could serve only if each of them had a line there, which is for others
--- to decide.
+-- For an alert's events and its timeline. Most events open no alert and cost
+-- nothing here.
 CREATE INDEX event_alert ON event (alert) WHERE alert > 0;
 
--- event_raw has the bytes exactly as they were sent.
-CREATE TABLE event_raw (
-	seq {{identity}},
-	raw {{blob}} NOT NULL
+-- chunk has the bytes exactly as they were sent: those of all events that were
+-- written together, one after the other, compressed as one S2 block
+-- (https://github.com/google/snappy/blob/main/format_description.txt, with the
+-- extensions of https://github.com/klauspost/compress/tree/master/s2). Findings
+-- of one moment resemble each other, and a row of its own would cost each of them
+-- a page or two, which are written twice.
+CREATE TABLE chunk (
+	id    {{identity}},
+	bytes {{blob}} NOT NULL
 );
+
+-- They are compressed already.
+{{postgres}} ALTER TABLE chunk ALTER COLUMN bytes SET STORAGE EXTERNAL;
 
 -- event_hour says between which rows lie the events that were received in an
 -- hour (received_at / 3600000): one row an hour and slot instead of an index
@@ -104,15 +116,15 @@ CREATE UNIQUE INDEX alert_key ON alert (key, live);
 -- What is not closed, in the order of the first page; also counts it.
 CREATE INDEX alert_open ON alert (level DESC, opened_at, status) WHERE status <> 'closed';
 
--- timeline is read by alert, in the order of id.
+-- timeline has what people did to alerts; what events did is in event. It is read
+-- by alert, in the order of id.
 CREATE TABLE timeline (
 	id    {{identity}},
 	alert BIGINT NOT NULL,
 	at    BIGINT NOT NULL,
 	kind  TEXT NOT NULL,
 	who   TEXT NOT NULL,
-	note  TEXT NOT NULL,
-	event BIGINT NOT NULL
+	note  TEXT NOT NULL
 );
 CREATE INDEX timeline_alert ON timeline (alert);
 

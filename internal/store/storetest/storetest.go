@@ -27,8 +27,11 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		test func(t *testing.T, s *store.Store)
 	}{
 		{"events are kept byte for byte", eventsAreKeptByteForByte},
+		{"events that were written together are taken apart", chunksAreTakenApart},
 		{"texts that a database refuses are made acceptable", textsAreMadeAcceptable},
 		{"a delivery is known when it comes again", deliveriesAreKnown},
+		{"a batch keeps its order", batchesKeepTheirOrder},
+		{"many are looked for at once", manyAreLookedFor},
 		{"a delivery has one journal row", deliveriesAreUnique},
 		{"the journal is filtered and paged", journalIsFiltered},
 		{"the journal is walked from its beginning", journalIsWalked},
@@ -206,6 +209,45 @@ func eventsAreKeptByteForByte(t *testing.T, s *store.Store) {
 	}
 }
 
+func chunksAreTakenApart(t *testing.T, s *store.Store) {
+	events := make([]*tocsin.Event, 300)
+	for i := range events {
+		events[i] = event(i, tocsin.Filtered)
+	}
+	// Together they are more than a chunk; one alone is, and one is nothing.
+	for i := 10; i < 20; i++ {
+		events[i].Raw = bytes.Repeat([]byte{byte(i)}, 250_000+i)
+	}
+	events[30].Raw = bytes.Repeat([]byte("0123456789abcdef"), 1<<17)
+	events[31].Raw, events[32].Raw = nil, []byte{}
+	journal(t, s, events...)
+	check := func(seq int64, raw []byte) {
+		i := slices.IndexFunc(events, func(ev *tocsin.Event) bool { return ev.Seq == seq })
+		if raw == nil || !bytes.Equal(raw, events[i].Raw) {
+			t.Errorf("event %d has %.20q, want %.20q", i, raw, events[i].Raw)
+		}
+	}
+	view(t, s, func(tx *store.Tx) error {
+		for _, i := range []int{0, 9, 10, 13, 14, 19, 20, 29, 30, 31, 32, 33, 299} {
+			got, err := tx.Event(events[i].Seq)
+			if err != nil {
+				return err
+			}
+			check(got.Seq, got.Raw)
+		}
+		walked := 0
+		err := tx.EachEvent(store.EventFilter{}, func(ev tocsin.Event) error {
+			check(ev.Seq, ev.Raw)
+			walked++
+			return nil
+		})
+		if walked != len(events) {
+			t.Errorf("walked %d events, want %d", walked, len(events))
+		}
+		return err
+	})
+}
+
 func textsAreMadeAcceptable(t *testing.T, s *store.Store) {
 	const given, kept = "a\x00b\xffc \u2603", "a\uFFFDb\uFFFDc \u2603"
 	ev := event(1, tocsin.Unmapped)
@@ -275,6 +317,59 @@ func deliveriesAreKnown(t *testing.T, s *store.Store) {
 		return errors.Join(err, err2)
 	})
 	same(t, "verdicts", totals(t, s).Verdicts, map[tocsin.Verdict]int64{tocsin.Filtered: 2, tocsin.Duplicate: 3})
+}
+
+func batchesKeepTheirOrder(t *testing.T, s *store.Store) {
+	var events []*tocsin.Event
+	var deliveries []string
+	for i := range 50 {
+		events, deliveries = append(events, event(i, tocsin.Filtered)), append(deliveries, fmt.Sprint("d", 99-i))
+	}
+	update(t, s, func(tx *store.Tx) error { return tx.Journal(events, deliveries) })
+	if !slices.IsSortedFunc(events, func(a, b *tocsin.Event) int { return int(a.Seq - b.Seq) }) {
+		t.Error("the events of a batch have numbers that do not grow in the order given")
+	}
+	view(t, s, func(tx *store.Tx) error {
+		for _, ev := range events {
+			got, err := tx.Event(ev.Seq)
+			if err != nil || got.Envelope != ev.Envelope || !bytes.Equal(got.Raw, ev.Raw) {
+				t.Errorf("event %d is %s with %q, %v, want %s with %q", ev.Seq, got.Envelope, got.Raw, err, ev.Envelope, ev.Raw)
+			}
+		}
+		return nil
+	})
+}
+
+func manyAreLookedFor(t *testing.T, s *store.Store) {
+	const n = 100 // of which every other is there
+	var deliveries, kept []string
+	var keys []tocsin.Key
+	var events []*tocsin.Event
+	var alerts []*tocsin.Alert
+	for i := range n {
+		delivery, key := fmt.Sprintf("\x00\xff%d", i), tocsin.Key(fmt.Sprint("k", i))
+		deliveries, keys = append(deliveries, delivery), append(keys, key)
+		if i%2 == 0 {
+			a := alert(key)
+			kept, events, alerts = append(kept, delivery), append(events, event(i, tocsin.Opened)), append(alerts, &a)
+		}
+	}
+	update(t, s, func(tx *store.Tx) error { return errors.Join(tx.Save(alerts...), tx.Journal(events, kept)) })
+	seen, latest := map[string]int64{}, map[tocsin.Key]int64{}
+	for i := range kept {
+		seen[kept[i]], latest[alerts[i].Key] = events[i].Seq, alerts[i].ID
+	}
+	update(t, s, func(tx *store.Tx) error {
+		got, err := tx.Seen(deliveries)
+		same(t, "Seen", got, seen)
+		found, err2 := tx.Latest(keys)
+		gotIDs := map[tocsin.Key]int64{}
+		for key, a := range found {
+			gotIDs[key] = a.ID
+		}
+		same(t, "Latest", gotIDs, latest)
+		return errors.Join(err, err2)
+	})
 }
 
 func deliveriesAreUnique(t *testing.T, s *store.Store) {
@@ -615,12 +710,12 @@ func foldAll(tx *store.Tx, keys []tocsin.Key, round int) error {
 	if err := tx.Save(changed...); err != nil {
 		return err
 	}
-	for _, a := range changed {
-		if err := tx.Log(tocsin.Entry{Alert: a.ID, At: at(round), Kind: "updated"}); err != nil {
-			return err
-		}
+	events := make([]*tocsin.Event, len(changed))
+	for i, a := range changed {
+		events[i] = event(round, tocsin.Updated)
+		events[i].Alert, events[i].Did = a.ID, "updated"
 	}
-	return nil
+	return tx.Journal(events, make([]string, len(events)))
 }
 
 func openingsAreOne(t *testing.T, s *store.Store) {
@@ -654,20 +749,52 @@ func openingsAreOne(t *testing.T, s *store.Store) {
 }
 
 func timelinesKeepOrder(t *testing.T, s *store.Store) {
-	want := []tocsin.Entry{
-		{Alert: 1, At: at(5), Kind: "opened", By: "guardduty", Text: "by sns:org-topic", Event: 3},
-		{Alert: 1, At: at(4), Kind: "note", By: "ada", Text: "looking"},
-		{Alert: 1, At: at(6), Kind: "closed"},
+	folded := func(second int, alert int64, did, reason string) *tocsin.Event {
+		ev := event(second, tocsin.Updated)
+		ev.Alert, ev.Did, ev.Reason = alert, did, reason
+		return ev
 	}
-	update(t, s, func(tx *store.Tx) error { return tx.Log(want[0], tocsin.Entry{Alert: 2, Kind: "opened"}, want[1]) })
-	update(t, s, func(tx *store.Tx) error { return tx.Log(want[2]) })
+	person := func(second int, kind, who, note string) tocsin.Entry {
+		return tocsin.Entry{Alert: 1, At: at(second), Kind: kind, By: who, Text: note}
+	}
+	events := []*tocsin.Event{
+		folded(5, 1, "opened", ""),
+		folded(3, 1, "appended", "path https:api"), // received before, folded after
+		folded(4, 2, "opened", "of another alert"),
+		folded(6, 1, "", "did nothing"),
+		folded(7, 1, "raised", "severity low → high"),
+		folded(7, 1, "updated", "count 1 → 2"),
+		folded(9, 1, "closed", "archived"),
+	}
+	journal(t, s, events[:4]...)
+	update(t, s, func(tx *store.Tx) error {
+		return tx.Log(person(7, "acknowledged", "ada", ""), tocsin.Entry{Alert: 2, At: at(1), Kind: "note"}, person(7, "note", "ada", "looking"))
+	})
+	journal(t, s, events[4:]...)
+	update(t, s, func(tx *store.Tx) error { return tx.Log(person(10, "note", "bob", "late")) })
+	line := func(second, i int) tocsin.Entry {
+		ev := events[i]
+		return tocsin.Entry{Alert: 1, At: at(second), Kind: ev.Did, By: "sns:org-topic", Text: ev.Reason, Event: ev.Seq}
+	}
+	want := []tocsin.Entry{
+		line(5, 0), line(5, 1), // a timeline does not run backwards
+		line(7, 4), line(7, 5),
+		person(7, "acknowledged", "ada", ""), person(7, "note", "ada", "looking"),
+		line(9, 6),
+		person(10, "note", "bob", "late"),
+	}
 	view(t, s, func(tx *store.Tx) error {
 		got, err := tx.Timeline(1)
 		same(t, "Timeline", got, want)
 		return err
 	})
-	if err := s.Update(t.Context(), func(tx *store.Tx) error { return tx.Log(tocsin.Entry{Kind: "note"}) }); err == nil {
-		t.Error("a line of no alert was taken")
+	for what, entry := range map[string]tocsin.Entry{
+		"no alert": {Kind: "note"},
+		"an event": {Alert: 1, Kind: "updated", Event: 3},
+	} {
+		if err := s.Update(t.Context(), func(tx *store.Tx) error { return tx.Log(entry) }); err == nil {
+			t.Errorf("a line of %s was taken", what)
+		}
 	}
 }
 
