@@ -419,7 +419,7 @@ func storedAlerts(ctx context.Context, s *server) (map[string]bool, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	ids := map[string]bool{}
 	err = db.View(ctx, func(tx *store.Tx) error {
 		for offset := 0; ; offset += 1000 {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -53,7 +54,7 @@ func (b *bench) startTocsin(ctx context.Context, by around) (*server, error) {
 		return nil, err
 	}
 	p := rig.Tocsin(b.binary, file, filepath.Join(dir, "data"), address, filepath.Join(dir, "log"))
-	p.Args = append(by[:len(by):len(by)], p.Args...)
+	p.Args = append(slices.Clip(by), p.Args...)
 	return &server{"tocsin", p, dir}, p.Start(ctx)
 }
 
@@ -86,7 +87,7 @@ func (b *bench) startAlertmanager(ctx context.Context, by around) (*server, erro
 		return nil, err
 	}
 	p := &rig.Program{
-		Args: append(by[:len(by):len(by)], b.alertmanager, "--config.file="+file, "--storage.path="+filepath.Join(dir, "data"),
+		Args: append(slices.Clip(by), b.alertmanager, "--config.file="+file, "--storage.path="+filepath.Join(dir, "data"),
 			"--web.listen-address="+address, "--cluster.listen-address=", "--log.level=error"),
 		Address: address, Ready: "/-/ready", Log: filepath.Join(dir, "log"),
 	}

@@ -122,7 +122,7 @@ func (sc *scene) letLeasesRunOut() {
 	if err != nil {
 		sc.t.Fatal(err)
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	if err := s.Update(ctx, func(tx *store.Tx) error { return tx.Release(time.Now()) }); err != nil {
 		sc.t.Fatal(err)
 	}

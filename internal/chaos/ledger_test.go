@@ -64,22 +64,6 @@ func (l *ledger) received(m message) {
 	l.messages[m.delivery] = s
 }
 
-// owed is everything that is to be told to the receivers.
-func (l *ledger) owed(receivers ...string) map[told]bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	all := map[told]bool{}
-	for id, f := range l.findings {
-		for _, r := range receivers {
-			all[told{r, id, string(tocsin.TellOpened)}] = true
-			if f.raised {
-				all[told{r, id, string(tocsin.TellRaised)}] = true
-			}
-		}
-	}
-	return all
-}
-
 func (l *ledger) size() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -198,7 +198,7 @@ func TestGarbage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	err = db.View(t.Context(), func(tx *store.Tx) error {
 		totals, err := tx.Totals()
 		t.Logf("verdicts %v", totals.Verdicts)

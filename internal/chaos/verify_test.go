@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -148,9 +149,7 @@ func (v *verdict) alerts(tx *store.Tx, l *ledger) (map[int64]tocsin.Alert, error
 func (v *verdict) notifications(tx *store.Tx, l *ledger, alerts map[int64]tocsin.Alert, receivers map[string]*receiver) (map[tocsin.State]int64, int, error) {
 	took := map[told][]string{}
 	for _, r := range receivers {
-		for what, keys := range r.told() {
-			took[what] = keys
-		}
+		maps.Copy(took, r.told())
 	}
 	owed := map[told]int{}
 	states := map[tocsin.State]int64{}
@@ -256,7 +255,7 @@ func (sc *scene) settled(within time.Duration) {
 	ctx, cancel := context.WithTimeout(sc.t.Context(), within)
 	defer cancel()
 	db := database(sc.t, sc.store)
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	n := -1
 	for {
 		got, err := pending(ctx, db)
@@ -292,7 +291,7 @@ func (sc *scene) check() (doubled int) {
 	if err != nil {
 		sc.t.Fatal(err)
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	v, doubled, err := verify(ctx, s, sc.ledger, sc.receivers)
 	if err != nil {
 		sc.t.Fatal(err)
@@ -386,7 +385,7 @@ func verifyWith(t *testing.T, fault string) verdict {
 	if s, err = store.Open(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	v, _, err := verify(t.Context(), s, l, map[string]*receiver{"soc": soc})
 	if err != nil {
 		t.Fatal(err)

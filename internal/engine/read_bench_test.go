@@ -28,7 +28,7 @@ func BenchmarkAccept(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			defer st.Close()
+			defer func() { _ = st.Close() }()
 			p, err := pattern.Parse([]byte(bb.pattern))
 			if err != nil {
 				b.Fatal(err)

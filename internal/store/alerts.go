@@ -337,7 +337,7 @@ func (tx *Tx) Timeline(alert int64) ([]tocsin.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries := append(events, people...)
+	entries := slices.Concat(events, people)
 	slices.SortStableFunc(entries, func(a, b tocsin.Entry) int { return a.At.Compare(b.At) })
 	return entries, nil
 }

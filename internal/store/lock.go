@@ -28,7 +28,7 @@ func lockDirectory(dir string) (*lock, error) {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	if err := lockWhole(file); err != nil {
-		defer file.Close()
+		defer func() { _ = file.Close() }()
 		if errors.Is(err, errLocked) {
 			return nil, fmt.Errorf("%s is %w%s; stop it, or give this one another directory with --data", dir, ErrInUse, owner(file))
 		}

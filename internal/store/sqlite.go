@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -104,7 +105,7 @@ func connectSQLite(ctx context.Context, file string, pragmas ...string) (*sqlite
 		return nil, err
 	}
 	c := &sqliteConn{conn: conn, ctx: ctx, during: ctx, statements: map[string]driver.Stmt{}}
-	for _, pragma := range append(sqlitePragmas[:len(sqlitePragmas):len(sqlitePragmas)], pragmas...) {
+	for _, pragma := range slices.Concat(sqlitePragmas, pragmas) {
 		if _, err := c.exec("PRAGMA " + pragma); err != nil {
 			return nil, errors.Join(err, c.close())
 		}
@@ -285,7 +286,7 @@ func (c *sqliteConn) rows(st sqliteStatement, args []driver.NamedValue, each fun
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	values := make(sqliteRow, len(rows.Columns()))
 	for {
 		err := rows.Next(values)

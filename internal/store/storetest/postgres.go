@@ -186,7 +186,7 @@ func (s *server) start() error {
 	if err != nil {
 		return err
 	}
-	defer output.Close()
+	defer func() { _ = output.Close() }()
 	args := []string{"-c", leashed, "sh", s.dir, postgres, "-D", data, "-p", port, "-k", ""}
 	for _, setting := range append([]string{"listen_addresses=127.0.0.1", "max_connections=300", "fsync=off", "full_page_writes=off", "autovacuum=off"}, s.settings...) {
 		args = append(args, "-c", setting)

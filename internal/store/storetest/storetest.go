@@ -417,7 +417,7 @@ func acceptOnce(tx *store.Tx, round int) error {
 func journalIsFiltered(t *testing.T, s *store.Store) {
 	var events []*tocsin.Event
 	for i, change := range []func(ev *tocsin.Event){
-		func(ev *tocsin.Event) {},
+		func(*tocsin.Event) {},
 		func(ev *tocsin.Event) { ev.Source = "firehose" },
 		func(ev *tocsin.Event) { ev.Account = "444455556666" },
 		func(ev *tocsin.Event) { ev.Region = "us-east-1" },
@@ -1206,7 +1206,7 @@ func endedContexts(t *testing.T, s *store.Store) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("Update = %v, want canceled", err)
 	}
-	if err := s.View(ctx, func(tx *store.Tx) error { return nil }); !errors.Is(err, context.Canceled) {
+	if err := s.View(ctx, func(*store.Tx) error { return nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("View = %v, want canceled", err)
 	}
 	nothingIsThere(t, s)
