@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"sync"
 
-	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/internal/bench/rig"
 )
 
