@@ -131,6 +131,9 @@ func (d *decoder) sources(f file) []Source {
 	return all
 }
 
+// longestTimeout is half of what an attempt is leased for.
+const longestTimeout = 30 * time.Second
+
 func (d *decoder) receivers(f file) []Receiver {
 	var all []Receiver
 	for _, name := range written(d, "receivers", f.Receivers) {
@@ -153,6 +156,9 @@ func (d *decoder) receivers(f file) []Receiver {
 		}
 		if entry.Timeout == 0 && !d.failed(path) {
 			d.fail(d.spot(path+".timeout"), path+".timeout", "is 0: no attempt would have any time")
+		}
+		if entry.Timeout > longestTimeout {
+			d.fail(d.spot(path+".timeout"), path+".timeout", "is longer than %s, which is how long one attempt may take", longestTimeout)
 		}
 		all = append(all, r) // also without a kind, so that its name is known
 	}

@@ -92,7 +92,7 @@ routes:
   - {pattern: {team: [payments]}, receivers: [mail]}
 fallback: soc
 receivers:
-  soc: {slack: {webhook_url: "${env:HOOK}"}, rate: 0.5, timeout: 1m}
+  soc: {slack: {webhook_url: "${env:HOOK}"}, rate: 0.5, timeout: 20s}
   mail:
     email:
       to: [ana@example.com]
@@ -135,7 +135,7 @@ receivers:
 		t.Fatalf("Receivers = %+v", c.Receivers)
 	}
 	soc := c.Receivers[0]
-	if soc.Rate != 0.5 || soc.Timeout != time.Minute || soc.Patience != 24*time.Hour || soc.Kind != "slack" {
+	if soc.Rate != 0.5 || soc.Timeout != 20*time.Second || soc.Patience != 24*time.Hour || soc.Kind != "slack" {
 		t.Errorf("soc = %+v", soc)
 	}
 	told, err := c.Receivers[1].Open(notify.Env{})
@@ -221,6 +221,7 @@ func TestOneMistake(t *testing.T) {
 		{"a reference that is no number", strings.Replace(least, "{console: {}}", `{console: {}, rate: "${env:WORD}"}`, 1), `t.yml:5:42: receivers.console.rate: "twenty" is out of range or misspelt, want number`},
 		{"a negative rate", strings.Replace(least, "{console: {}}", `{console: {}, rate: -1}`, 1), `t.yml:5:42: receivers.console.rate: is negative; 0 is no limit`},
 		{"no time", strings.Replace(least, "{console: {}}", `{console: {}, timeout: 0s}`, 1), `t.yml:5:45: receivers.console.timeout: is 0: no attempt would have any time`},
+		{"more time than a lease", strings.Replace(least, "{console: {}}", `{console: {}, timeout: 31s}`, 1), `t.yml:5:45: receivers.console.timeout: is longer than 30s, which is how long one attempt may take`},
 		{"negative time", strings.Replace(least, "{console: {}}", `{console: {}, timeout: -5s}`, 1), `t.yml:5:45: receivers.console.timeout: "-5s" is negative`},
 		{"settings a level too high", strings.Replace(least, "{console: {}}", `{email: {to: [a]}, host: x}`, 1), `t.yml:5:41: receivers.console: unknown key "host"; known: rate, timeout, to, smtp, wait, minimum, template`},
 		{"a missing setting within", strings.Replace(least, "{console: {}}", `{email: {to: [a], smtp: {port: 25}}}`, 1), `t.yml:5:46: receivers.console.email.smtp: "host" is missing`},

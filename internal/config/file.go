@@ -35,7 +35,7 @@ type source struct {
 type receiver struct {
 	Kind    chosen        `json:"kind" kinds:"notifiers"`
 	Rate    *float64      `json:"rate" doc:"How many messages a second it is sent at most; 0 is no limit. Left out, it is what the vendor publishes."`
-	Timeout time.Duration `json:"timeout" default:"15s" doc:"How long one attempt may take."`
+	Timeout time.Duration `json:"timeout" default:"15s" doc:"How long one attempt may take, 30s at most."`
 }
 
 // details are what is written of an account.

@@ -84,12 +84,11 @@ func (q *receiverQueue) wake() {
 
 // run delivers until ctx ends and then waits for the attempts under way, which
 // live as long as sending does.
-func (q *receiverQueue) run(ctx, sending context.Context) error {
+func (q *receiverQueue) run(ctx, sending context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { q.runDirect(ctx, sending) })
 	wg.Go(func() { q.runDue(ctx, sending) })
 	wg.Wait()
-	return nil
 }
 
 // runDirect sends what is handed over in memory. What is left in it at the end
@@ -220,7 +219,7 @@ func (q *receiverQueue) bite() int {
 	if r := q.e.plan.Load().Receivers[q.name].Rate; r > 0 {
 		return min(atOnce, max(1, int(r*lease.Seconds()/4)))
 	}
-	return 4 * atOnce
+	return 2 * atOnce
 }
 
 // A claim is a job with what became of its alert since the notification was owed.

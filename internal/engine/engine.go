@@ -117,7 +117,7 @@ func (e *Engine) Run(ctx context.Context, grace time.Duration) error {
 	defer stop()
 	context.AfterFunc(ctx, func() { time.AfterFunc(grace, stop) })
 
-	var g errgroup.Group
+	var receivers sync.WaitGroup
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	started := map[string]bool{}
@@ -126,14 +126,14 @@ func (e *Engine) Run(ctx context.Context, grace time.Duration) error {
 			if !started[name] {
 				started[name] = true
 				q := e.receiver(name)
-				g.Go(func() error { return q.run(ctx, sending) })
+				receivers.Go(func() { q.run(ctx, sending) })
 			}
 		}
 		select {
 		case <-ctx.Done():
-			err := g.Wait()
+			receivers.Wait()
 			e.Quiesce() // for the settlements
-			return err
+			return nil
 		case <-tick.C: // a reload may have brought receivers, or taken some
 			if err := e.parkForgotten(ctx, tocsin.Millis(e.now())); err != nil && ctx.Err() == nil {
 				e.log.Error("parking refused", "err", err)

@@ -31,9 +31,8 @@ type folding struct {
 	of    map[*reading]*step
 }
 
-// fold folds the readings that are detections into the alerts of their keys. A
-// verdict that was set before stands: a retried transaction must come to the
-// same, so verdicts of folds are kept in the steps.
+// fold folds the readings that are detections into the alerts of their keys. It
+// leaves the events as they are, since the transaction may run again.
 func (b *batch) fold(tx *store.Tx, fresh []*reading) (*folding, error) {
 	f := &folding{of: make(map[*reading]*step, len(fresh))}
 	keys := make([]tocsin.Key, 0, len(fresh))

@@ -305,6 +305,7 @@ func (s *source) Describe(reveal bool) []tocsin.Fact {
 		{Name: "API destination", Value: fmt.Sprintf(
 			"aws events create-api-destination --name %s --connection-arn \"$(aws events describe-connection --name %s --query ConnectionArn --output text)\" --invocation-endpoint %s --http-method POST --invocation-rate-limit-per-second 300",
 			name, name, s.env.PublicURL)},
+		{Name: "AWS CLI 1", Value: "fetches URLs that it is given as values; first run: aws configure set cli_follow_urlparam false"},
 		{Name: "Try it", Value: fmt.Sprintf("curl -sS -H '%s: %s' --data-binary @event.json %s", header, value, s.env.PublicURL)},
 	}
 }
