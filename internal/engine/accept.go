@@ -68,11 +68,13 @@ type queue struct {
 // nobody waits long for the others.
 const maxBatch = 512
 
-// After a commit that several shared, the next waits this long for more to share
-// it, unless enough wait already. Who comes alone does not wait.
+// After a commit that many shared, the next waits for more to share it, unless
+// enough wait already: under load that makes fewer and larger commits. Where few
+// come, nobody waits.
 const (
-	gather = 2 * time.Millisecond
+	many   = 16
 	enough = 64
+	gather = 2 * time.Millisecond
 )
 
 // submit adds work, and starts a committer if none is running. A committer goes
@@ -90,10 +92,10 @@ func (e *Engine) submit(w work) {
 }
 
 func (e *Engine) commitAll() {
-	shared := false
+	busy := false
 	for {
 		e.queue.mu.Lock()
-		if shared && len(e.queue.waiting) < enough {
+		if busy && len(e.queue.waiting) < enough {
 			e.queue.mu.Unlock()
 			time.Sleep(gather)
 			e.queue.mu.Lock()
@@ -112,7 +114,7 @@ func (e *Engine) commitAll() {
 		e.queue.waiting = slices.Delete(e.queue.waiting, 0, n)
 		e.queue.mu.Unlock()
 		e.commit(batch)
-		shared = n > 1
+		busy = n >= many
 	}
 }
 
