@@ -68,11 +68,11 @@ type queue struct {
 // nobody waits long for the others.
 const maxBatch = 512
 
-// After a commit that many shared, the next waits for more to share it, unless
-// enough wait already: under load that makes fewer and larger commits. Where few
-// come, nobody waits.
+// After a commit that many calls shared, the next waits for more to share it,
+// unless enough wait already: under load that makes fewer and larger commits.
+// Where few come, nobody waits.
 const (
-	many   = 16
+	many   = 10
 	enough = 64
 	gather = 2 * time.Millisecond
 )
@@ -114,8 +114,19 @@ func (e *Engine) commitAll() {
 		e.queue.waiting = slices.Delete(e.queue.waiting, 0, n)
 		e.queue.mu.Unlock()
 		e.commit(batch)
-		busy = n >= many
+		busy = calls(batch) >= many
 	}
+}
+
+// calls counts those of the batch who wait for an answer.
+func calls(batch []work) int {
+	n := 0
+	for _, w := range batch {
+		if w.call != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // Quiesce waits until nothing waits for a commit.
