@@ -18,7 +18,7 @@ build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/tocsin ./cmd/tocsin
 
 demo: build
-	@trap '' INT; ./bin/tocsin demo $(ARGS)
+	@./bin/tocsin demo $(ARGS)
 
 deps:
 	@scripts/deps
