@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"io"
 	"net/http"
@@ -53,7 +54,7 @@ func TestAllMistakesAreToldAtOnceWithTheirPlaces(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = config.Parse("mistakes.yml", text, kinds)
-	problems, ok := config.ProblemsOf(err)
+	problems, ok := errors.AsType[config.Problems](err)
 	if !ok {
 		t.Fatalf("Parse = %v, want problems", err)
 	}
@@ -253,7 +254,7 @@ func TestOneMistake(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := config.Parse("t.yml", []byte(tt.text), kinds)
-			problems, _ := config.ProblemsOf(err)
+			problems, _ := errors.AsType[config.Problems](err)
 			if len(problems) != 1 || !strings.HasPrefix(problems[0].Error(), tt.want) {
 				t.Errorf("Parse:\n%s\ngot\n%v\nwant\n%s", tt.text, err, tt.want)
 			}
@@ -499,7 +500,7 @@ func FuzzParse(f *testing.F) {
 		if err == nil {
 			return
 		}
-		problems, ok := config.ProblemsOf(err)
+		problems, ok := errors.AsType[config.Problems](err)
 		if !ok || len(problems) == 0 {
 			t.Fatalf("an error without problems: %v", err)
 		}

@@ -2,7 +2,6 @@ package config
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -39,9 +38,6 @@ func (ps Problems) Error() string {
 	}
 	return strings.Join(lines, "\n")
 }
-
-// ProblemsOf are the problems that err holds, if it came from [Parse] or [Load].
-func ProblemsOf(err error) (Problems, bool) { return errors.AsType[Problems](err) }
 
 // inOrder sorts problems by line and leaves out what was said already.
 func (ps Problems) inOrder() Problems {

@@ -1,5 +1,5 @@
-// Package engine moves: it is the only package that knows the order of things,
-// and it judges nothing itself.
+// Package engine moves: it is the only package that knows the order of things.
+// What there is to judge of attempts at delivery is pure and apart, in attempt.go.
 //
 //	collectors ──Sink──▶ Accept ──▶ store     journal row, alert, timeline and owed
 //	                                          notifications in one transaction; then

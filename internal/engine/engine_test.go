@@ -530,15 +530,17 @@ func TestMessagesOfOneAlertKeepTheirOrder(t *testing.T) {
 	s := newScene(t, openSQLite)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	release := make(chan struct{})
+	release, opening := make(chan struct{}), make(chan struct{})
 	s.soc.answer = func(_ context.Context, m notify.Message) error {
 		if m.Kind == tocsin.TellOpened {
+			close(opening)
 			<-release
 		}
 		return nil
 	}
 	go func() { done <- s.Run(ctx, time.Second) }()
 	s.accept(t, finding{"e1", "f1", "", "", 5, 1, 0, false}.event())
+	<-opening // it is being told while the alert goes on
 	s.accept(t, finding{"e2", "f1", "", "", 8, 2, 1, false}.event())
 	s.accept(t, finding{"e3", "f1", "", "", 8, 3, 2, true}.event())
 	close(release)

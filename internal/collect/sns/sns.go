@@ -18,6 +18,7 @@
 package sns
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -316,7 +317,7 @@ func (d delivery) hand(ctx context.Context, id string, text []byte) error {
 		ev := tocsin.Event{Source: d.env.Name, Via: via, ReceivedAt: d.received, Envelope: id, Raw: p.Raw}
 		if p.Err != nil {
 			ev.Unreadable = p.Err.Error()
-			wrong = cmpOr(wrong, p.Err)
+			wrong = cmp.Or(wrong, p.Err)
 		}
 		good = good || p.Err == nil
 		if events = append(events, ev); len(events) > maxEvents {
@@ -327,7 +328,7 @@ func (d delivery) hand(ctx context.Context, id string, text []byte) error {
 	switch {
 	case !good:
 		// Nothing in it is an event; then it is kept as it came.
-		wrong = cmpOr(wrong, errors.New("there is no event in it"))
+		wrong = cmp.Or(wrong, errors.New("there is no event in it"))
 		events = []tocsin.Event{{Source: d.env.Name, Via: via, ReceivedAt: d.received, Envelope: id, Raw: text, Unreadable: wrong.Error()}}
 	case len(events) > 1 && id != "":
 		for i := range events {
@@ -336,12 +337,4 @@ func (d delivery) hand(ctx context.Context, id string, text []byte) error {
 	}
 	_, err := d.Hand(ctx, events...)
 	return err
-}
-
-// cmpOr is the first error of the two that is one.
-func cmpOr(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
 }
