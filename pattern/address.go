@@ -2,6 +2,7 @@ package pattern
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"strconv"
 	"strings"
 )
@@ -192,4 +193,30 @@ func looksLikeAddress(s string) bool {
 		}
 	}
 	return len(octets) == 4
+}
+
+// bits returns how many first bits the addresses share.
+func (r prefixRange) bits() int {
+	return bits.OnesCount64(r.mask.hi) + bits.OnesCount64(r.mask.lo)
+}
+
+// appendBits appends the first n bits of the 128, a byte each, and before them
+// one that tells the families apart.
+func (a address) appendBits(dst []byte, n int) []byte {
+	if a.v4 {
+		dst = append(dst, '4')
+		for i := 31; i >= 128-n; i-- {
+			dst = append(dst, '0'+byte(a.lo>>i&1))
+		}
+		return dst
+	}
+	dst = append(dst, '6')
+	for i := range n {
+		word := a.hi
+		if i >= 64 {
+			word = a.lo
+		}
+		dst = append(dst, '0'+byte(word>>(63-i%64)&1))
+	}
+	return dst
 }

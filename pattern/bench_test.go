@@ -112,7 +112,7 @@ func BenchmarkRebuild(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		set.current.Store(nil)
-		set.build()
+		set.first()
 	}
 }
 

@@ -3,6 +3,7 @@ package pattern
 import (
 	"bytes"
 	"math"
+	"slices"
 )
 
 const (
@@ -33,22 +34,22 @@ func (p *parser) expression(l *list) error {
 	switch operator {
 	case "exactly":
 		err = p.argument("exact match pattern must be a string", func(s string) string {
-			l.addString(s)
+			l.strings = append(l.strings, intern(s))
 			return ""
 		})
 	case "prefix":
-		err = p.affix("prefix", "Prefix", &l.prefixes, &l.foldedPre)
+		err = p.affix("prefix", "Prefix", &l.others().prefixes, &l.others().foldedPre)
 	case "suffix":
-		err = p.affix("suffix", "Suffix", &l.suffixes, &l.foldedSuf)
+		err = p.affix("suffix", "Suffix", &l.others().suffixes, &l.others().foldedSuf)
 	case "equals-ignore-case":
-		err = p.argument(foldNotString, addBytes(&l.folded))
+		err = p.argument(foldNotString, addBytes(&l.others().folded))
 	case "wildcard":
-		err = p.argument("wildcard match pattern must be a string", addWildcard(&l.wildcards))
+		err = p.argument("wildcard match pattern must be a string", addWildcard(&l.others().wildcards))
 	case "cidr":
 		// AWS does say prefix here.
 		err = p.argument("prefix match pattern must be a string", func(s string) string {
 			r, bad := parseCIDR(s)
-			l.addresses = append(l.addresses, r)
+			l.others().addresses = append(l.others().addresses, r)
 			return bad
 		})
 	case "exists":
@@ -144,8 +145,11 @@ func (p *parser) exists(l *list) error {
 	if err != nil {
 		return err
 	}
-	l.present = l.present || k == kindTrue
-	l.absent = l.absent || k == kindFalse
+	if k == kindTrue {
+		l.kinds = everyKind
+	} else {
+		l.absent = true
+	}
 	return nil
 }
 
@@ -155,7 +159,7 @@ func (p *parser) numeric(l *list) error {
 		return p.fail(p.pos, "Value of numeric must be an array.")
 	}
 	start := p.pos
-	r := interval{low: math.Inf(-1), high: math.Inf(1)}
+	r := bounds{low: math.Inf(-1), high: math.Inf(1)}
 	var first string
 	var second bool
 	n := 0
@@ -191,12 +195,32 @@ func (p *parser) numeric(l *list) error {
 	case second && r.low >= r.high:
 		return p.fail(start, "Bottom must be less than top")
 	}
-	l.intervals = append(l.intervals, r)
+	if r.low == r.high {
+		l.numbers = append(l.numbers, r.low)
+	} else {
+		l.others().intervals = append(l.others().intervals, r.interval())
+	}
 	return nil
 }
 
+// bounds are those of a numeric range as it is written.
+type bounds struct {
+	low, high         float64
+	openLow, openHigh bool
+}
+
+func (r bounds) interval() interval {
+	if r.openLow {
+		r.low = math.Nextafter(r.low, math.Inf(1))
+	}
+	if r.openHigh {
+		r.high = math.Nextafter(r.high, math.Inf(-1))
+	}
+	return interval{r.low, r.high}
+}
+
 // comparison reads the first operator.
-func (p *parser) comparison(r *interval) (string, error) {
+func (p *parser) comparison(r *bounds) (string, error) {
 	at := p.pos
 	if p.next() != '"' {
 		return "", p.notAnOperator("Invalid member in numeric match: ")
@@ -218,7 +242,7 @@ func (p *parser) comparison(r *interval) (string, error) {
 }
 
 // upper reads the second operator.
-func (p *parser) upper(r *interval) error {
+func (p *parser) upper(r *bounds) error {
 	at := p.pos
 	if p.next() != '"' {
 		return p.notAnOperator("Bad value in numeric range: ")
@@ -250,7 +274,7 @@ func (p *parser) notAnOperator(reason string) error {
 	return p.fail(at, reason+string(token))
 }
 
-func upperName(r interval) string {
+func upperName(r bounds) string {
 	if r.openHigh {
 		return "<"
 	}
@@ -265,7 +289,7 @@ func notNumeric(operator string) string {
 }
 
 // bound reads the number after an operator.
-func (p *parser) bound(operator string, r *interval) error {
+func (p *parser) bound(operator string, r *bounds) error {
 	if p.pos < len(p.text) && !isNumber(p.next()) {
 		return p.fail(p.pos, notNumeric(operator))
 	}
@@ -316,7 +340,9 @@ func (p *parser) anythingBut(l *list) error {
 	default:
 		err = p.unexpected("a value")
 	}
-	l.exclusions = append(l.exclusions, x)
+	slices.Sort(x.strings)
+	slices.Sort(x.numbers)
+	l.others().exclusions = append(l.others().exclusions, x)
 	return err
 }
 
@@ -324,7 +350,7 @@ func (p *parser) anythingBut(l *list) error {
 func (p *parser) excluded(x *exclusion) error {
 	if p.next() == '"' {
 		s, err := p.string()
-		x.strings = addTo(x.strings, s)
+		x.strings = append(x.strings, s)
 		return err
 	}
 	f, err := p.number()

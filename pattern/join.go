@@ -1,17 +1,31 @@
 package pattern
 
+import (
+	"slices"
+	"sort"
+)
+
 // A join looks for one leaf per test of a rule such that no two are in different
 // elements of one array.
 //
 // Tests are settled in the order of their paths, as event-ruler does, because
 // absence is judged against the elements settled on so far. When a test cannot
 // be settled, the search goes back to the latest test that is to blame and not
-// merely to the one before, so that fields with nothing to do with each other
-// do not multiply.
+// merely to the one before, so that fields with nothing to do with each other do
+// not multiply. What lies in other elements than those settled on is skipped in
+// one step.
 type join struct {
-	candidates []int32 // leaves that match, test after test
+	fields []int32
+	lists  []*list
+
+	candidates []int32 // trails of leaves that match, test after test, ascending
 	spans      []int32 // where each test's candidates begin; one more for the end
-	chosen     []int32 // the trail of each settled test, outermost if it binds nothing
+	present    []int32 // trails of any leaves, for tests that ask for absence
+	presence   []int32 // where each test's begin; one more for the end
+
+	settled []int32 // by array, the element settled on, or outermost
+	by      []int32 // by array, the test that settled on it
+	undo    []int32 // arrays in the order they were settled
 }
 
 // A blame is a set of tests of one rule.
@@ -21,35 +35,54 @@ func (b *blame) add(i int)      { b[i/64] |= 1 << (i % 64) }
 func (b *blame) remove(i int)   { b[i/64] &^= 1 << (i % 64) }
 func (b *blame) has(i int) bool { return b[i/64]&(1<<(i%64)) != 0 }
 
-func (b *blame) addAll(other blame) {
+func (b *blame) addAll(other *blame) {
 	for i := range b {
 		b[i] |= other[i]
 	}
 }
 
-// addBefore adds all tests before i.
-func (b *blame) addBefore(i int) {
-	for j := range i {
-		b.add(j)
-	}
-}
-
-// joins tells whether the tests of a rule match together.
-func (m *machine) joins(s *scratch, r *rule) bool {
+// joins tells whether the tests of a rule match together. When the steps are used
+// up it says that they do, which is not to be trusted.
+func (s *scratch) joins(fields, rule []int32, tests []test) bool {
 	j := &s.join
-	j.candidates, j.spans, j.chosen = j.candidates[:0], j.spans[:0], j.chosen[:0]
-	for _, id := range r.tests {
+	j.fields, j.lists = fields, j.lists[:0]
+	j.candidates, j.spans = j.candidates[:0], j.spans[:0]
+	j.present, j.presence = j.present[:0], j.presence[:0]
+	for n, f := range fields {
+		l := tests[rule[n]].list
+		j.lists = append(j.lists, l)
 		j.spans = append(j.spans, int32(len(j.candidates)))
-		t := &m.tests[id]
-		for i := s.first(t.field); i >= 0; i = s.leaves[i].next {
-			if t.list.match(&s.leaves[i]) {
-				j.candidates = append(j.candidates, i)
+		j.presence = append(j.presence, int32(len(j.present)))
+		for i := s.first(f); i >= 0; i = s.leaves[i].next {
+			v := &s.leaves[i]
+			if !s.step(v) {
+				break
+			}
+			if l.match(v) {
+				j.candidates = append(j.candidates, v.trail)
+			}
+			if l.absent {
+				j.present = append(j.present, v.trail)
 			}
 		}
+		j.candidates = ascending(j.candidates, j.spans[n])
+		j.present = ascending(j.present, j.presence[n])
 	}
 	j.spans = append(j.spans, int32(len(j.candidates)))
-	ok, _ := m.settle(s, r, 0)
+	j.presence = append(j.presence, int32(len(j.present)))
+	j.settled = atLeast(j.settled, len(s.arrays))
+	j.by = atLeast(j.by, len(s.arrays))
+	ok, _ := s.settle(0)
 	return ok
+}
+
+// ascending sorts the trails from a place on, and leaves each there once.
+func ascending(trails []int32, from int32) []int32 {
+	part := trails[from:]
+	if !slices.IsSorted(part) {
+		slices.Sort(part)
+	}
+	return trails[:int(from)+len(slices.Compact(part))]
 }
 
 // first returns the first leaf of a field, or -1.
@@ -62,82 +95,110 @@ func (s *scratch) first(f int32) int32 {
 
 // settle settles test i and those after it. If it cannot, it tells which tests
 // before i would have to be settled otherwise.
-func (m *machine) settle(s *scratch, r *rule, i int) (bool, blame) {
+func (s *scratch) settle(i int) (bool, blame) {
 	var at blame
-	if i == len(r.tests) {
+	j := &s.join
+	if i == len(j.lists) {
 		return true, at
 	}
-	j := &s.join
-	for _, c := range j.candidates[j.spans[i]:j.spans[i+1]] {
-		trail := s.leaves[c].trail
-		if rival := s.rival(trail); rival >= 0 {
-			at.add(rival)
+	trails := j.candidates[j.spans[i]:j.spans[i+1]]
+	for len(trails) > 0 {
+		rival, next := s.rival(trails[0])
+		if s.steps < 0 {
+			return true, at
+		}
+		if rival >= 0 {
+			at.add(int(rival))
+			trails = from(trails, next)
 			continue
 		}
-		ok, below := m.settleAs(s, r, i, trail)
+		ok, below := s.settleAs(i, trails[0])
 		if ok || !below.has(i) {
 			return ok, below
 		}
 		below.remove(i)
-		at.addAll(below)
+		at.addAll(&below)
+		trails = trails[1:]
 	}
-	t := &m.tests[r.tests[i]]
-	if !t.list.absent {
+	if !j.lists[i].absent {
 		return false, at
 	}
-	if s.anyWithin(t.field) {
-		at.addBefore(i)
+	if trail, ok := s.within(j.present[j.presence[i]:j.presence[i+1]]); ok {
+		s.blameFor(&at, i, trail)
 		return false, at
 	}
-	ok, below := m.settleAs(s, r, i, outermost)
+	ok, below := s.settleAs(i, outermost)
 	below.remove(i)
-	below.addAll(at)
+	below.addAll(&at)
 	return ok, below
 }
 
 // settleAs settles test i in one way, and then the tests after it.
-func (m *machine) settleAs(s *scratch, r *rule, i int, trail int32) (bool, blame) {
-	s.join.chosen = append(s.join.chosen, trail)
-	ok, below := m.settle(s, r, i+1)
-	s.join.chosen = s.join.chosen[:i]
+func (s *scratch) settleAs(i int, at int32) (bool, blame) {
+	j := &s.join
+	mark := len(j.undo)
+	for ; at != outermost && j.settled[s.trails[at].array] == outermost; at = s.trails[at].parent {
+		array := s.trails[at].array
+		j.settled[array], j.by[array] = at, int32(i)
+		j.undo = append(j.undo, array)
+	}
+	ok, below := s.settle(i + 1)
+	for _, array := range j.undo[mark:] {
+		j.settled[array] = outermost
+	}
+	j.undo = j.undo[:mark]
 	return ok, below
 }
 
-// rival returns the first settled test that a trail is at odds with, or -1.
-func (s *scratch) rival(trail int32) int {
-	for i, other := range s.join.chosen {
-		if !s.compatible(trail, other) {
-			return i
+// rival returns the test that settled on another element than one a trail passes
+// through, and the first trail after it that may be at peace with that test. It
+// returns -1 if there is none.
+func (s *scratch) rival(at int32) (test, next int32) {
+	j := &s.join
+	s.steps--
+	test = -1
+	for ; at != outermost; at = s.trails[at].parent {
+		array := s.trails[at].array
+		switch settled := j.settled[array]; {
+		case settled == outermost || settled == at:
+		case at < settled:
+			test, next = j.by[array], settled
+		default:
+			test, next = j.by[array], s.arrays[array].end
 		}
 	}
-	return -1
+	return test, next
 }
 
-// anyWithin tells whether a field has a leaf among the elements settled on.
-func (s *scratch) anyWithin(f int32) bool {
-	for i := s.first(f); i >= 0; i = s.leaves[i].next {
-		if s.rival(s.leaves[i].trail) < 0 {
-			return true
+// within returns a trail, of these, that is among the elements settled on.
+func (s *scratch) within(trails []int32) (trail int32, ok bool) {
+	for len(trails) > 0 && s.steps >= 0 {
+		rival, next := s.rival(trails[0])
+		if rival < 0 {
+			return trails[0], true
 		}
+		trails = from(trails, next)
 	}
-	return false
+	return 0, false
 }
 
-// compatible tells whether two trails never pass through different elements of
-// one array. Where they part, they do so in one array or in two.
-func (s *scratch) compatible(a, b int32) bool {
-	for s.trails[a].depth > s.trails[b].depth {
-		a = s.trails[a].parent
-	}
-	for s.trails[b].depth > s.trails[a].depth {
-		b = s.trails[b].parent
-	}
-	for a != b {
-		x, y := s.trails[a], s.trails[b]
-		if x.parent == y.parent {
-			return x.array != y.array
+// blameFor adds those tests before i that could have settled on other elements
+// than those that a trail passes through.
+func (s *scratch) blameFor(b *blame, i int, at int32) {
+	j := &s.join
+	for ; at != outermost; at = s.trails[at].parent {
+		array := s.arrays[s.trails[at].array]
+		for test := range i {
+			s.steps--
+			after := from(j.candidates[j.spans[test]:j.spans[test+1]], array.first)
+			if len(after) > 0 && after[0] < array.end {
+				b.add(test)
+			}
 		}
-		a, b = x.parent, y.parent
 	}
-	return true
+}
+
+// from returns those of the ascending trails that are not before one.
+func from(trails []int32, first int32) []int32 {
+	return trails[sort.Search(len(trails), func(i int) bool { return trails[i] >= first }):]
 }

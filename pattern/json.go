@@ -49,16 +49,20 @@ func scanString(d []byte, i int) (end int, escaped bool, bad string) {
 	}
 }
 
+// marked has the high bit of every byte set that is a quote, a backslash or a
+// control character; above the lowest of them it may have others set, too.
+func marked(x uint64) uint64 {
+	quote := x ^ ('"' * everyByte)
+	slash := x ^ ('\\' * everyByte)
+	return (((quote - everyByte) &^ quote) | ((slash - everyByte) &^ slash) | ((x - ' '*everyByte) &^ x)) & highBits
+}
+
 // skipPlain returns the offset of the first quote, backslash or control
 // character at or after i. Eight bytes are tested at a time: the lowest marked
 // byte is exact, those above it may not be, and only the lowest is looked at.
 func skipPlain(d []byte, i int) int {
 	for ; i+8 <= len(d); i += 8 {
-		x := binary.LittleEndian.Uint64(d[i:])
-		quote := x ^ ('"' * everyByte)
-		slash := x ^ ('\\' * everyByte)
-		marks := ((quote - everyByte) &^ quote) | ((slash - everyByte) &^ slash) | ((x - ' '*everyByte) &^ x)
-		if marks &= highBits; marks != 0 {
+		if marks := marked(binary.LittleEndian.Uint64(d[i:])); marks != 0 {
 			return i + bits.TrailingZeros64(marks)>>3
 		}
 	}

@@ -9,12 +9,20 @@ import (
 // A list is one leaf of a pattern: the alternatives a field may have. It does
 // not change once it is parsed.
 type list struct {
-	text string // as written, its identity
+	text string // as written
 
-	kinds      kinds // of the leaves that match whatever they say: null, true, false
-	strings    map[string]struct{}
-	numbers    []float64
+	strings []string  // sorted
+	numbers []float64 // sorted
+	kinds   kinds     // of the leaves that match whatever they say; all of them for {"exists": true}
+	absent  bool      // {"exists": false}
+
+	more *alternatives // nil when there are no others
+}
+
+// Alternatives are those that cannot be looked up: each has to be tried.
+type alternatives struct {
 	tokens     [][]byte // spellings of numbers that cannot be compared
+	intervals  []interval
 	addresses  []prefixRange
 	prefixes   [][]byte
 	suffixes   [][]byte
@@ -22,17 +30,14 @@ type list struct {
 	foldedPre  [][]byte // prefix with equals-ignore-case
 	foldedSuf  [][]byte // suffix with equals-ignore-case
 	wildcards  []wildcard
-	intervals  []interval
 	exclusions []exclusion
-	present    bool // {"exists": true}
-	absent     bool // {"exists": false}
 }
 
 // An exclusion is one anything-but. It matches every leaf it does not name, of
 // whatever kind.
 type exclusion struct {
-	strings   map[string]struct{}
-	numbers   []float64
+	strings   []string  // sorted
+	numbers   []float64 // sorted
 	prefixes  [][]byte
 	suffixes  [][]byte
 	folded    [][]byte
@@ -42,78 +47,81 @@ type exclusion struct {
 // kinds is a set of kinds.
 type kinds uint8
 
+const everyKind kinds = 1<<kindNull | 1<<kindTrue | 1<<kindFalse | 1<<kindNumber | 1<<kindString
+
 func (k kinds) has(one kind) bool { return k&(1<<one) != 0 }
 
-// onlyStrings tells whether the strings alone decide: then they can be looked up.
-func (l *list) onlyStrings() bool {
-	return len(l.strings) > 0 && l.kinds == 0 && len(l.numbers) == 0 && len(l.tokens) == 0 &&
-		len(l.addresses) == 0 && len(l.prefixes) == 0 && len(l.suffixes) == 0 && len(l.folded) == 0 &&
-		len(l.foldedPre) == 0 && len(l.foldedSuf) == 0 && len(l.wildcards) == 0 &&
-		len(l.intervals) == 0 && len(l.exclusions) == 0 && !l.present && !l.absent
+// others returns the alternatives that cannot be looked up, to be filled.
+func (l *list) others() *alternatives {
+	if l.more == nil {
+		l.more = &alternatives{}
+	}
+	return l.more
 }
 
 // match tells whether the leaf is one of the alternatives.
 func (l *list) match(v *leaf) bool {
-	if l.present || l.kinds.has(v.kind) {
+	if l.kinds.has(v.kind) {
 		return true
 	}
 	switch v.kind {
 	case kindString:
-		if l.matchString(v) {
+		if containsString(l.strings, v.text) || l.more != nil && l.more.matchString(v) {
 			return true
 		}
 	case kindNumber:
-		if l.matchNumber(v) {
+		if len(l.numbers) > 0 {
+			if f, ok := v.number(); ok && containsNumber(l.numbers, f) {
+				return true
+			}
+		}
+		if l.more != nil && l.more.matchNumber(v) {
 			return true
 		}
 	}
-	for i := range l.exclusions {
-		if !l.exclusions[i].names(v) {
-			return true
+	if l.more != nil {
+		for i := range l.more.exclusions {
+			if !l.more.exclusions[i].names(v) {
+				return true
+			}
 		}
 	}
 	return false
 }
 
-func (l *list) matchString(v *leaf) bool {
-	if _, ok := l.strings[string(v.text)]; ok {
-		return true
-	}
-	return hasAnyPrefix(v.text, l.prefixes) ||
-		hasAnySuffix(v.text, l.suffixes) ||
-		equalsAnyFold(v.text, l.folded) ||
-		hasAnyPrefixFold(v.text, l.foldedPre) ||
-		hasAnySuffixFold(v.text, l.foldedSuf) ||
-		matchesAny(v.text, l.wildcards) ||
-		len(l.addresses) > 0 && l.matchAddress(v)
+func (m *alternatives) matchString(v *leaf) bool {
+	return hasAnyPrefix(v.text, m.prefixes) ||
+		hasAnySuffix(v.text, m.suffixes) ||
+		equalsAnyFold(v.text, m.folded) ||
+		hasAnyPrefixFold(v.text, m.foldedPre) ||
+		hasAnySuffixFold(v.text, m.foldedSuf) ||
+		matchesAny(v.text, m.wildcards) ||
+		len(m.addresses) > 0 && m.matchAddress(v)
 }
 
-func (l *list) matchAddress(v *leaf) bool {
+func (m *alternatives) matchAddress(v *leaf) bool {
 	a, ok := v.address()
 	if !ok {
 		return false
 	}
-	for i := range l.addresses {
-		if l.addresses[i].contains(a) {
+	for i := range m.addresses {
+		if m.addresses[i].contains(a) {
 			return true
 		}
 	}
 	return false
 }
 
-func (l *list) matchNumber(v *leaf) bool {
-	if len(l.numbers) == 0 && len(l.intervals) == 0 && len(l.tokens) == 0 {
+func (m *alternatives) matchNumber(v *leaf) bool {
+	if len(m.intervals) == 0 && len(m.tokens) == 0 {
 		return false
 	}
 	f, ok := v.number()
 	if !ok {
-		return equalToken(l.tokens, v.text)
+		return equalToken(m.tokens, v.text)
 	}
-	if slices.Contains(l.numbers, f) {
-		return true
-	}
-	for _, r := range l.intervals {
-		if r.contains(f) {
+	for i := range m.intervals {
+		if m.intervals[i].contains(f) {
 			return true
 		}
 	}
@@ -124,15 +132,50 @@ func (l *list) matchNumber(v *leaf) bool {
 func (x *exclusion) names(v *leaf) bool {
 	switch v.kind {
 	case kindString:
-		_, ok := x.strings[string(v.text)]
-		return ok || hasAnyPrefix(v.text, x.prefixes) || hasAnySuffix(v.text, x.suffixes) ||
+		return containsString(x.strings, v.text) || hasAnyPrefix(v.text, x.prefixes) || hasAnySuffix(v.text, x.suffixes) ||
 			equalsAnyFold(v.text, x.folded) || matchesAny(v.text, x.wildcards)
 	case kindNumber:
 		if len(x.numbers) == 0 {
 			return false
 		}
 		f, ok := v.number()
-		return ok && slices.Contains(x.numbers, f)
+		return ok && containsNumber(x.numbers, f)
+	}
+	return false
+}
+
+// few is how many are looked through faster than searched.
+const few = 8
+
+func containsString(sorted []string, s []byte) bool {
+	if len(sorted) <= few {
+		return equalsAny(s, sorted)
+	}
+	low, high := 0, len(sorted)
+	for low < high {
+		if mid := (low + high) / 2; sorted[mid] < string(s) {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	return low < len(sorted) && sorted[low] == string(s)
+}
+
+func containsNumber(sorted []float64, f float64) bool {
+	if len(sorted) <= few {
+		return slices.Contains(sorted, f)
+	}
+	_, ok := slices.BinarySearch(sorted, f)
+	return ok
+}
+
+// equalsAny compares without making a string of s.
+func equalsAny(s []byte, all []string) bool {
+	for _, one := range all { //nolint:modernize // slices.Contains would make one
+		if string(s) == one {
+			return true
+		}
 	}
 	return false
 }
@@ -201,4 +244,41 @@ func matchesAny(s []byte, wildcards []wildcard) bool {
 		}
 	}
 	return false
+}
+
+// wildcards returns those that match, not those excluded.
+func (l *list) wildcards() []wildcard {
+	if l.more == nil {
+		return nil
+	}
+	return l.more.wildcards
+}
+
+// tried returns the kinds of leaves that have to be tried one by one.
+func (l *list) tried() kinds {
+	m := l.more
+	switch {
+	case m == nil:
+		return 0
+	case len(m.exclusions) > 0:
+		return everyKind
+	}
+	var k kinds
+	if len(m.intervals) > 0 || len(m.tokens) > 0 {
+		k |= 1 << kindNumber
+	}
+	if len(m.prefixes) > 0 || len(m.suffixes) > 0 || len(m.folded) > 0 || len(m.foldedPre) > 0 || len(m.foldedSuf) > 0 ||
+		len(m.wildcards) > 0 || len(m.addresses) > 0 {
+		k |= 1 << kindString
+	}
+	return k
+}
+
+// onlyRange returns the one range of numbers that the list is, if it is.
+func (l *list) onlyRange() (r interval, ok bool) {
+	if l.more == nil || len(l.more.intervals) != 1 || l.tried() != 1<<kindNumber || len(l.more.tokens) > 0 ||
+		l.kinds != 0 || len(l.strings) > 0 || len(l.numbers) > 0 || l.absent {
+		return r, false
+	}
+	return l.more.intervals[0], true
 }

@@ -1,189 +1,146 @@
 package pattern
 
 import (
-	"bytes"
-	"math"
-	"slices"
-	"strings"
+	"math/bits"
 	"sync"
 )
 
-// A machine matches events against many conjunctions at once. It does not change
-// once it is built, and any number of goroutines may use it.
+// A machine matches events against many rules at once. It does not change once
+// it is built, and any number of goroutines may use it.
+//
+// Rules that ask about the same fields are a group, 64 of them to a word, with a
+// bit each. Every value of the event that some rule asks for has a posting: the
+// bits of the rules, field by field, that it satisfies. Matching sets the bits of
+// the values that the event has; a rule whose bits are set for all its fields
+// matches, and 64 of them are told by one AND a field. What cannot be looked up,
+// a wildcard for example, has its bit set by any value of the right kind, and is
+// tried when nothing else stands in the way of its rule.
 type machine struct {
-	root   *node
-	fields int // paths asked about
-	tests  []test
-	rules  []rule
+	indexes []index   // by field
+	filed   [][]group // by field: groups to look at when the event has that field
+	always  []group   // groups that may match an event without any of their fields
+	absent  []int32   // fields that some rule wants to be missing
+	words   int       // of bits, in all groups
 
-	// A rule is looked at when the field it is filed under makes it worth while:
-	// byString files those that ask a field for one of some strings, byTest
-	// all others under one of their tests, to be looked at if that may hold.
-	byString []map[string][]int32 // by field
-	byTest   []testRules
+	postings []int32 // where each begins in marks; one more for the end
+	marks    []mark
+
+	owners []int32   // by rule
+	rules  [][]int32 // the tests of each, for the fields of its group
+	tests  []test    // by number
+	trials []int32   // by rule, where its checks begin in tried; one more for the end
+	tried  []int32   // checks
+	checks []check
 }
 
-// A test is a list to be matched against a field. Equal ones are one test.
-type test struct {
-	field int32
-	list  *list
+// A group is rules about the same fields. Its bits begin at word first: a word
+// for each field, for the first 64 rules, and so on.
+type group struct {
+	fields []int32 // in the order of their paths
+	first  int32
+	rule   int32 // its first
+	rules  int32
+	absent bool // some rule wants a field to be missing
 }
 
-// A rule is a conjunction: tests in the order of their paths.
-type rule struct {
-	owner int32
-	tests []int32
+// A mark is bits to be set in one word.
+type mark struct {
+	word int32
+	bits uint64
 }
 
-type testRules struct {
-	test  int32
-	rules []int32
+// An index tells the posting for what can be looked up about a field's value,
+// none where no rule asks.
+type index struct {
+	kinds   [5]int32 // by kind
+	any     int32    // of any kind
+	absent  int32    // of no value at all
+	strings map[string]int32
+	numbers map[float64]int32
+	lookup  *lookup // of checks; nil if it would find none
 }
 
-// A builder makes a machine.
-type builder struct {
-	m     *machine
-	paths map[string]int32
-	tests map[testKey]int32
-}
+const none int32 = -1
 
-type testKey struct {
-	field int32
-	text  string
-}
+var noIndex = index{kinds: [5]int32{none, none, none, none, none}, any: none, absent: none}
 
-func newBuilder() *builder {
-	return &builder{
-		m:     &machine{root: newNode()},
-		paths: map[string]int32{},
-		tests: map[testKey]int32{},
-	}
-}
-
-// add makes owner match what p matches.
-func (b *builder) add(owner int, p *Pattern) {
-	for _, c := range p.all {
-		r := rule{owner: int32(owner), tests: make([]int32, len(c))}
-		for i, f := range c {
-			r.tests[i] = b.test(f)
+func (x *index) add(t term, posting int32) {
+	switch t.about {
+	case aboutAny:
+		x.any = posting
+	case aboutAbsent:
+		x.absent = posting
+	case aboutString:
+		if x.strings == nil {
+			x.strings = map[string]int32{}
 		}
-		b.m.rules = append(b.m.rules, r)
+		x.strings[t.text] = posting
+	case aboutNumber:
+		if x.numbers == nil {
+			x.numbers = map[float64]int32{}
+		}
+		x.numbers[t.value] = posting
+	default:
+		x.kinds[t.about] = posting
 	}
 }
 
-func (b *builder) test(f field) int32 {
-	key := testKey{b.path(f.path), f.list.text}
-	id, ok := b.tests[key]
-	if !ok {
-		id = int32(len(b.m.tests))
-		b.tests[key] = id
-		b.m.tests = append(b.m.tests, test{key.field, f.list})
+// look returns the lookup, making one if need be.
+func (x *index) look() *lookup {
+	if x.lookup == nil {
+		x.lookup = newLookup()
 	}
-	return id
+	return x.lookup
 }
 
-func (b *builder) path(path string) int32 {
-	id, ok := b.paths[path]
-	if ok {
-		return id
-	}
-	id = int32(len(b.paths))
-	b.paths[path] = id
-	n := b.m.root
-	for key := range strings.SplitSeq(path, ".") {
-		n = n.add(key)
-	}
-	n.field = id
-	return id
+// A check is a list to be tried against a field. Equal ones are one check.
+type check struct {
+	field    int32
+	lookedUp bool // the field's lookup finds it
+	isRange  bool // the list is one range of numbers
+	within   interval
+	list     *list
 }
 
-// build files every rule where the fewest events will find it: under the
-// strings that the fewest rules ask for, if it asks for strings.
-func (b *builder) build() *machine {
-	m := b.m
-	m.fields = len(b.paths)
-	m.byString = make([]map[string][]int32, m.fields)
-	wanted := make([]map[string]int, m.fields)
-	for _, r := range m.rules {
-		for _, id := range r.tests {
-			if t := m.tests[id]; t.list.onlyStrings() {
-				count(wanted, t)
-			}
-		}
-	}
-	byTest := map[int32]int{}
-	for id, r := range m.rules {
-		if t, ok := m.rarest(r, wanted); ok {
-			m.fileByString(int32(id), t)
-			continue
-		}
-		at, ok := byTest[r.tests[0]]
-		if !ok {
-			at = len(m.byTest)
-			byTest[r.tests[0]] = at
-			m.byTest = append(m.byTest, testRules{test: r.tests[0]})
-		}
-		m.byTest[at].rules = append(m.byTest[at].rules, int32(id))
-	}
-	return m
+func newCheck(t *test) check {
+	c := check{field: t.field, lookedUp: t.list.canBeLookedUp(), list: t.list}
+	c.within, c.isRange = t.list.onlyRange()
+	return c
 }
 
-func count(wanted []map[string]int, t test) {
-	if wanted[t.field] == nil {
-		wanted[t.field] = map[string]int{}
-	}
-	for s := range t.list.strings {
-		wanted[t.field][s]++
-	}
-}
+// A verdict is what can be said of a list without regard to the other fields.
+type verdict uint8
 
-// rarest picks the test whose strings are asked for least, by all rules together.
-func (m *machine) rarest(r rule, wanted []map[string]int) (best test, found bool) {
-	fewest := math.MaxInt
-	for _, id := range r.tests {
-		t := m.tests[id]
-		if !t.list.onlyStrings() {
-			continue
-		}
-		n := 0
-		for s := range t.list.strings {
-			n += wanted[t.field][s]
-		}
-		if n < fewest {
-			fewest, best, found = n, t, true
-		}
-	}
-	return best, found
-}
-
-func (m *machine) fileByString(id int32, t test) {
-	if m.byString[t.field] == nil {
-		m.byString[t.field] = map[string][]int32{}
-	}
-	for s := range t.list.strings {
-		m.byString[t.field][s] = append(m.byString[t.field][s], id)
-	}
-}
+const (
+	no    verdict = iota
+	maybe         // it asks for absence, which depends on the array elements others choose
+	yes
+)
 
 // A scratch is what matching one event needs. Marks carry the number of the
-// event they were made for, so nothing has to be cleared between events.
+// event, or of the turn, they were made for, so that little has to be cleared.
 type scratch struct {
-	use uint32
+	use   uint32
+	steps int // left for this event
 
 	event    []byte
 	failure  string
 	failedAt int
 
-	arrays    int32
+	arrays    []span
+	several   bool // an array has more than one element that leaves are in
 	trails    []trail
 	leaves    []leaf
 	unescaped []byte
 	fields    []chain
+	present   []int32 // fields that have leaves
 
-	verdicts []mark   // by test
-	looked   []uint32 // by rule, the event it was last looked at for
-	matched  []uint32 // by owner, the event it last matched
-	owners   []int32  // that match this event
+	turn     uint32   // a machine's turn at an event
+	met      []uint64 // the bits
+	posted   []uint32 // by posting, the turn it was last posted in
+	spelling []byte   // of a leaf, as a lookup needs it
+	verdicts []uint32 // by check, the turn it was last evaluated in and, in the low bits, its verdict
+	found    bitset   // owners that match
 
 	join join
 }
@@ -193,39 +150,53 @@ type chain struct {
 	use         uint32
 	first, last int32
 	inArray     bool
+	tried       uint8  // checks tried one by one
+	lookedUp    uint32 // the turn in which all checks that can be looked up were
 }
 
-type mark struct {
-	use     uint32
-	verdict verdict
+// maxSteps is how much work an event may be, a step being one leaf tried against
+// one list, or 64 bytes of it. It takes arrays of thousands of elements and many
+// patterns about them to need so many; they take a second or less.
+const maxSteps = 1 << 24
+
+// step counts a leaf that is about to be tried. It returns false when there have
+// been too many: what is then said of the event is not to be trusted.
+func (s *scratch) step(v *leaf) bool {
+	s.steps -= 1 + len(v.text)>>6
+	return s.steps >= 0
 }
-
-// A verdict is what can be said of a test without regard to the others.
-type verdict uint8
-
-const (
-	no    verdict = iota
-	maybe         // it asks for absence, which depends on the array elements others choose
-	yes
-)
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
-// prepare readies s for one event and m.
-func (s *scratch) prepare(m *machine, owners int) {
+// prepare readies s for one event.
+func (s *scratch) prepare(fields, owners int) {
 	s.use++
 	if s.use == 0 { // wrapped around: old marks could pass for new ones
-		*s = scratch{use: 1}
+		s.use = 1
+		clear(s.fields)
 	}
-	s.arrays = 0
+	s.arrays, s.several = s.arrays[:0], false
+	s.steps = maxSteps
 	s.trails = append(s.trails[:0], trail{})
 	s.leaves = s.leaves[:0]
 	s.unescaped = s.unescaped[:0]
-	s.owners = s.owners[:0]
-	s.fields = atLeast(s.fields, m.fields)
-	s.verdicts = atLeast(s.verdicts, len(m.tests))
-	s.looked = atLeast(s.looked, len(m.rules))
-	s.matched = atLeast(s.matched, owners)
+	s.present = s.present[:0]
+	s.fields = atLeast(s.fields, fields)
+	s.found.grow(owners)
+}
+
+// begin readies s for m's turn.
+func (s *scratch) begin(m *machine) {
+	s.turn += 4
+	if s.turn == 0 {
+		s.turn = 4
+		clear(s.posted)
+		clear(s.verdicts)
+	}
+	s.met = atLeast(s.met, m.words)
+	clear(s.met[:m.words])
+	s.posted = atLeast(s.posted, len(m.postings))
+	s.verdicts = atLeast(s.verdicts, len(m.checks))
 }
 
 func atLeast[E any](s []E, n int) []E {
@@ -246,80 +217,169 @@ func (s *scratch) release() {
 	scratches.Put(s)
 }
 
-// match finds the owners of the rules that match the event, in ascending order.
-// They are in s.owners until s is released.
-func (m *machine) match(s *scratch, event []byte, owners int) error {
-	s.prepare(m, owners)
-	if err := s.scan(m.root, event); err != nil {
-		return err
-	}
-	for i := range s.leaves {
-		v := &s.leaves[i]
-		if rules := m.byString[v.field]; v.kind == kindString && rules != nil {
-			for _, id := range rules[string(v.text)] {
-				m.look(s, id)
-			}
+// match finds the owners of the rules that match the event that s has scanned. It
+// fails if that would take too long.
+func (m *machine) match(s *scratch) error {
+	s.begin(m)
+	for _, f := range s.present {
+		if int(f) < len(m.indexes) {
+			m.post(s, &s.fields[f], &m.indexes[f])
 		}
 	}
-	for i := range m.byTest {
-		if g := &m.byTest[i]; m.verdict(s, g.test) != no {
-			for _, id := range g.rules {
-				m.look(s, id)
-			}
+	for _, f := range m.absent {
+		if c := &s.fields[f]; c.use != s.use || c.inArray && s.several {
+			m.mark(s, m.indexes[f].absent)
 		}
 	}
-	slices.Sort(s.owners)
+	for _, f := range s.present {
+		if int(f) < len(m.filed) {
+			m.evaluate(s, m.filed[f])
+		}
+	}
+	m.evaluate(s, m.always)
+	if s.steps < 0 {
+		return newError(s.event, 0, "$", "the event has too many array elements for these patterns")
+	}
 	return nil
 }
 
-// look decides one rule, unless it, or another of its owner, has been already.
-func (m *machine) look(s *scratch, id int32) {
-	r := &m.rules[id]
-	if s.looked[id] == s.use || s.matched[r.owner] == s.use {
-		return
-	}
-	s.looked[id] = s.use
-	if m.holds(s, r) {
-		s.matched[r.owner] = s.use
-		s.owners = append(s.owners, r.owner)
+// post sets the bits that a field's leaves satisfy.
+func (m *machine) post(s *scratch, c *chain, x *index) {
+	m.mark(s, x.any)
+	for i := c.first; i >= 0; i = s.leaves[i].next {
+		v := &s.leaves[i]
+		m.mark(s, x.kinds[v.kind])
+		switch {
+		case v.kind == kindString && x.strings != nil:
+			if p, ok := x.strings[string(v.text)]; ok {
+				m.mark(s, p)
+			}
+		case v.kind == kindNumber && x.numbers != nil:
+			if f, ok := v.number(); ok {
+				if p, ok := x.numbers[f]; ok {
+					m.mark(s, p)
+				}
+			}
+		}
 	}
 }
 
-// holds tells whether all tests of a rule match, together. Which array elements
-// they match in matters only when more than one of them looks into arrays.
-func (m *machine) holds(s *scratch, r *rule) bool {
-	inArrays := 0
-	for _, id := range r.tests {
-		if m.verdict(s, id) == no {
-			return false
+// mark sets the bits of a posting, once per turn.
+func (m *machine) mark(s *scratch, p int32) {
+	if p == none || s.posted[p] == s.turn {
+		return
+	}
+	s.posted[p] = s.turn
+	met := s.met[:m.words]
+	for _, k := range m.marks[m.postings[p]:m.postings[p+1]] {
+		met[k.word] |= k.bits
+	}
+}
+
+// evaluate looks for rules that have all their bits.
+func (m *machine) evaluate(s *scratch, groups []group) {
+	for i := range groups {
+		g := &groups[i]
+		fields := len(g.fields)
+		met := s.met[g.first:]
+		for base := int32(0); base < g.rules; base += 64 {
+			all := met[0]
+			for _, w := range met[1:fields] {
+				all &= w
+			}
+			met = met[fields:]
+			for ; all != 0; all &= all - 1 {
+				m.try(s, g, g.rule+base+int32(bits.TrailingZeros64(all)))
+			}
 		}
-		if c := &s.fields[m.tests[id].field]; c.use == s.use && c.inArray {
+	}
+}
+
+// try decides a rule that has all its bits: by what could not be looked up, and
+// by whether its fields go together.
+func (m *machine) try(s *scratch, g *group, rule int32) {
+	for _, id := range m.tried[m.trials[rule]:m.trials[rule+1]] {
+		if m.verdict(s, id) == no {
+			return
+		}
+	}
+	owner := m.owners[rule]
+	if s.several && !s.found.has(owner) && !m.together(s, g, rule) {
+		return
+	}
+	s.found.add(owner)
+}
+
+// together tells whether the leaves that a rule needs can be taken from the same
+// array elements. That is in question only when more than one field is in an array,
+// or when one is and another has to be absent.
+func (m *machine) together(s *scratch, g *group, rule int32) bool {
+	inArrays := 0
+	for _, f := range g.fields {
+		if c := &s.fields[f]; c.use == s.use && c.inArray {
 			inArrays++
 		}
 	}
-	return inArrays == 0 || inArrays == 1 && m.holdsAlone(s, r) || m.joins(s, r)
+	if inArrays == 0 || inArrays == 1 && !g.absent {
+		return true
+	}
+	return s.joins(g.fields, m.rules[rule], m.tests)
 }
 
-// holdsAlone tells whether no test is in doubt.
-func (m *machine) holdsAlone(s *scratch, r *rule) bool {
-	for _, id := range r.tests {
-		if m.verdict(s, id) != yes {
-			return false
+// verdict evaluates a check, once per turn.
+func (m *machine) verdict(s *scratch, id int32) verdict {
+	if v := s.verdicts[id] - s.turn; v <= uint32(yes) {
+		return verdict(v)
+	}
+	c := &m.checks[id]
+	if c.lookedUp && s.lookedUp(m, c.field) {
+		if s.verdicts[id] == s.turn+uint32(yes) {
+			return yes
+		}
+		return no
+	}
+	v := c.verdict(s)
+	s.verdicts[id] = s.turn + uint32(v)
+	return v
+}
+
+// lookedUp looks up all checks of a field, unless it is the first few of them that
+// are wanted: these are quicker tried one by one.
+func (s *scratch) lookedUp(m *machine, field int32) bool {
+	c := &s.fields[field]
+	switch {
+	case c.use != s.use:
+		return false
+	case c.lookedUp == s.turn:
+		return true
+	case c.tried < fewTries && c.first == c.last:
+		c.tried++
+		return false
+	}
+	c.lookedUp = s.turn
+	for i := c.first; i >= 0; i = s.leaves[i].next {
+		if v := &s.leaves[i]; v.kind == kindString {
+			s.lookUp(m.indexes[field].lookup, v)
 		}
 	}
 	return true
 }
 
-// verdict evaluates a test, once per event.
-func (m *machine) verdict(s *scratch, id int32) verdict {
-	k := &s.verdicts[id]
-	if k.use != s.use {
-		*k = mark{s.use, m.tests[id].verdict(s)}
+const fewTries = 3
+
+// match is the list's, with a short way for what is most common.
+func (t *check) match(v *leaf) bool {
+	if !t.isRange {
+		return t.list.match(v)
 	}
-	return k.verdict
+	if v.kind != kindNumber {
+		return false
+	}
+	f, ok := v.number()
+	return ok && t.within.contains(f)
 }
 
-func (t *test) verdict(s *scratch) verdict {
+func (t *check) verdict(s *scratch) verdict {
 	c := &s.fields[t.field]
 	if c.use != s.use {
 		if t.list.absent {
@@ -328,17 +388,47 @@ func (t *test) verdict(s *scratch) verdict {
 		return no
 	}
 	for i := c.first; i >= 0; i = s.leaves[i].next {
-		if t.list.match(&s.leaves[i]) {
+		v := &s.leaves[i]
+		if !s.step(v) {
+			return no
+		}
+		if t.match(v) {
 			return yes
 		}
 	}
-	if t.list.absent && c.inArray {
+	if t.list.absent && c.inArray && s.several {
 		return maybe
 	}
 	return no
 }
 
-// compact returns a copy of text that shares nothing with it.
-func compact(text []byte) string {
-	return string(bytes.TrimSpace(text))
+// A bitset is a set of small numbers that is quick to empty.
+type bitset struct {
+	words []uint64
+	some  []uint64 // the words that are not 0
+}
+
+func (b *bitset) grow(n int) {
+	b.words = atLeast(b.words, (n+63)/64)
+	b.some = atLeast(b.some, (len(b.words)+63)/64)
+}
+
+func (b *bitset) has(i int32) bool { return b.words[i>>6]&(1<<(i&63)) != 0 }
+
+func (b *bitset) add(i int32) {
+	b.words[i>>6] |= 1 << (i & 63)
+	b.some[i>>12] |= 1 << (i >> 6 & 63)
+}
+
+// any tells whether there was anything in b, which is empty then.
+func (b *bitset) any() bool {
+	found := false
+	for i, some := range b.some {
+		for ; some != 0; some &= some - 1 {
+			found = true
+			b.words[i*64+bits.TrailingZeros64(some)] = 0
+		}
+		b.some[i] = 0
+	}
+	return found
 }

@@ -119,15 +119,12 @@ func parseExponent(token []byte) int {
 	return sign * n
 }
 
-// An interval is a numeric range of a pattern.
+// An interval is a numeric range of a pattern, its bounds included.
 type interval struct {
-	low, high         float64
-	openLow, openHigh bool
+	low, high float64
 }
 
-func (r interval) contains(f float64) bool {
-	return (r.low < f || !r.openLow && r.low == f) && (f < r.high || !r.openHigh && r.high == f)
-}
+func (r interval) contains(f float64) bool { return r.low <= f && f <= r.high }
 
 // equalToken tells whether a number that cannot be compared is spelled like one
 // in the pattern.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
+	"unique"
 )
 
 const (
@@ -50,6 +52,7 @@ func (c conjunction) set(f field) conjunction {
 // it reports the one AWS would.
 type parser struct {
 	text  []byte
+	kept  string // the same, for what is kept of it
 	pos   int
 	trail []string // the JSON path to where we are, in pieces
 	lists map[string]*list
@@ -98,7 +101,7 @@ func (p *parser) string() (string, error) {
 	if escaped {
 		raw = appendUnescaped(nil, raw)
 	}
-	return strings.ToValidUTF8(string(raw), "\uFFFD"), nil
+	return string(raw), nil
 }
 
 // token takes the number, true, false or null that is next.
@@ -169,8 +172,30 @@ func (p *parser) key() (key string, at int, err error) {
 
 func (p *parser) leave() { p.trail = p.trail[:len(p.trail)-1] }
 
+// invalidUTF8 returns the offset of the first byte that is not UTF-8, or -1.
+func invalidUTF8(text []byte) int {
+	if utf8.Valid(text) {
+		return -1
+	}
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRune(text[i:])
+		if r == utf8.RuneError && size == 1 {
+			return i
+		}
+		i += size
+	}
+	return -1
+}
+
+// intern returns s, the same one for all patterns that have it in them: many
+// patterns name the same accounts, and are about the same fields.
+func intern(s string) string { return unique.Make(s).Value() }
+
 // pattern reads the whole text.
 func (p *parser) pattern() ([]conjunction, error) {
+	if bad := invalidUTF8(p.text); bad >= 0 {
+		return nil, p.fail(bad, "invalid UTF-8")
+	}
 	if p.next() != '{' {
 		return nil, p.fail(p.pos, "Filter is not an object")
 	}
@@ -256,8 +281,9 @@ func (p *parser) member(all []conjunction, in scope) ([]conjunction, error) {
 		if err != nil {
 			return nil, err
 		}
+		path := intern(in.join(key))
 		for i := range all {
-			all[i] = all[i].set(field{in.join(key), l})
+			all[i] = all[i].set(field{path, l})
 			if len(all[i]) > maxFields {
 				return nil, p.fail(at, "Size of rule exceeds max value of "+strconv.Itoa(maxFields))
 			}
@@ -323,7 +349,10 @@ func (p *parser) list() (*list, error) {
 	if n == 0 {
 		return nil, p.fail(start, "Empty arrays are not allowed")
 	}
-	l.text = string(p.text[start:p.pos])
+	slices.Sort(l.strings)
+	slices.Sort(l.numbers)
+	l.strings, l.numbers = slices.Compact(l.strings), slices.Compact(l.numbers)
+	l.text = p.kept[start:p.pos]
 	if same := p.lists[l.text]; same != nil {
 		return same, nil
 	}
@@ -344,9 +373,9 @@ func (p *parser) alternative(l *list) error {
 			return err
 		}
 		if a, ok := parseAddress([]byte(s)); ok {
-			l.addresses = append(l.addresses, single(a))
+			l.others().addresses = append(l.others().addresses, single(a))
 		} else {
-			l.addString(s)
+			l.strings = append(l.strings, intern(s))
 		}
 		return nil
 	case isToken(c):
@@ -362,25 +391,13 @@ func (p *parser) alternative(l *list) error {
 	return p.unexpected("a value")
 }
 
-func (l *list) addString(s string) {
-	l.strings = addTo(l.strings, s)
-}
-
-func addTo(set map[string]struct{}, s string) map[string]struct{} {
-	if set == nil {
-		set = map[string]struct{}{}
-	}
-	set[s] = struct{}{}
-	return set
-}
-
 func (l *list) addToken(k kind, token []byte) {
 	if k != kindNumber {
 		l.kinds |= 1 << k
 	} else if f, ok := comparableNumber(token); ok {
 		l.numbers = append(l.numbers, f)
 	} else {
-		l.tokens = append(l.tokens, bytes.Clone(token))
+		l.others().tokens = append(l.others().tokens, bytes.Clone(token))
 	}
 }
 
@@ -400,7 +417,7 @@ func (p *parser) checkComplexity(all []conjunction) error {
 	for _, c := range all {
 		before := 0
 		for _, f := range c {
-			for _, w := range f.list.wildcards {
+			for _, w := range f.list.wildcards() {
 				at := place{before, f.path}
 				if wildcards[at] == nil {
 					wildcards[at] = map[string]wildcard{}

@@ -2,6 +2,7 @@ package pattern
 
 import (
 	"encoding/json"
+	"strings"
 	"sync/atomic"
 )
 
@@ -15,7 +16,7 @@ type Pattern struct {
 	text string
 	all  []conjunction
 
-	alone atomic.Pointer[machine] // built by the first Match
+	alone atomic.Pointer[aloneMachine] // built by the first Match
 }
 
 // Parse reads a pattern. It returns an [*Error] that tells what is wrong and
@@ -25,30 +26,44 @@ type Pattern struct {
 //
 //	{"source": ["aws.guardduty"], "detail": {"severity": [{"numeric": [">=", 7]}]}}
 func Parse(text []byte) (*Pattern, error) {
-	p := parser{text: text}
+	p := parser{text: text, kept: string(text)}
 	all, err := p.pattern()
 	if err != nil {
 		return nil, err
 	}
-	return &Pattern{text: compact(text), all: all}, nil
+	return &Pattern{text: strings.TrimSpace(p.kept), all: all}, nil
 }
 
 // Match tells whether an event, a JSON object, matches. It returns an [*Error] if
-// the event is anything else. To match many patterns, use a [Set].
+// the event is anything else, or has too many array elements, as with [Set.Match].
+// To match many patterns, use a [Set].
 func (p *Pattern) Match(event []byte) (bool, error) {
 	m := p.alone.Load()
 	if m == nil {
-		b := newBuilder()
-		b.add(0, p)
-		m = b.build()
+		m = newAlone(p)
 		p.alone.Store(m) // two goroutines may both build one: they are alike
 	}
 	s := scratches.Get().(*scratch)
 	defer s.release()
-	if err := m.match(s, event, 1); err != nil {
+	s.prepare(m.fields, 1)
+	if err := s.scan(m.root, event); err != nil {
 		return false, err
 	}
-	return len(s.owners) > 0, nil
+	err := m.match(s)
+	return s.found.any() && err == nil, err
+}
+
+// aloneMachine is the machine of one Pattern, and the paths it asks about.
+type aloneMachine struct {
+	*machine
+	root   *node
+	fields int
+}
+
+func newAlone(p *Pattern) *aloneMachine {
+	c := newCatalogue()
+	m := c.build(c.rules(nil, 0, p))
+	return &aloneMachine{m, c.tree.root, len(c.tree.fields)}
 }
 
 // String returns the pattern as it was written.

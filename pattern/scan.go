@@ -1,6 +1,9 @@
 package pattern
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // A kind is what sort of JSON value a leaf is.
 type kind uint8
@@ -63,11 +66,16 @@ func (v *leaf) address() (address, bool) {
 
 // A trail is one element of one array, within the elements around that array.
 // Only elements that are objects or arrays have trails: scalars side by side in
-// an array may be combined.
+// an array may be combined. They are numbered in the order they begin in, so all
+// that is within an array lies between its first and its end.
 type trail struct {
 	parent int32
 	array  int32 // which array of the event
-	depth  int32
+}
+
+// A span is the trails within an array: from the first to before the end.
+type span struct {
+	first, end int32
 }
 
 // outermost is the trail of what is in no array.
@@ -78,56 +86,85 @@ type node struct {
 	field int32 // the field at this path, or -1
 	keys  []string
 	nodes []*node
-	index map[string]*node // instead of a search when there are many keys
+
+	// The keys by hash: slots has the first of each, chain the others; one more
+	// than their number, so that 0 is none.
+	slots []int32 // as many as a power of two
+	chain []int32 // by key
 }
 
 func newNode() *node { return &node{field: -1} }
 
+// slotOf hashes a key by what tells JSON keys apart quickly.
+func slotOf[T string | []byte](key T, slots int) int {
+	n := len(key)
+	if n == 0 {
+		return 0
+	}
+	return (n + 3*int(key[0]) + 5*int(key[n-1]) + 11*int(key[n/2])) & (slots - 1)
+}
+
 // child returns the node one key below, or nil.
 func (n *node) child(key []byte) *node {
-	if n.index != nil {
-		return n.index[string(key)]
+	if len(n.slots) == 0 {
+		return nil
 	}
-	for i, k := range n.keys {
-		if string(key) == k {
-			return n.nodes[i]
+	for at := n.slots[slotOf(key, len(n.slots))]; at > 0; at = n.chain[at-1] {
+		if k := n.keys[at-1]; len(k) == len(key) && k == string(key) {
+			return n.nodes[at-1]
 		}
 	}
 	return nil
 }
 
-// below follows an event's key, in which dots separate keys too.
+// below follows an event's key with dots in it, which separate keys, too.
 func (n *node) below(key []byte) *node {
-	for {
+	for n != nil {
 		dot := bytes.IndexByte(key, '.')
 		if dot < 0 {
 			return n.child(key)
 		}
-		if n = n.child(key[:dot]); n == nil {
-			return nil
-		}
-		key = key[dot+1:]
+		n, key = n.child(key[:dot]), key[dot+1:]
 	}
+	return nil
 }
 
-// add returns the node one key below, making it if need be.
-func (n *node) add(key string) *node {
-	if to := n.child([]byte(key)); to != nil {
+// add returns the node one key below, making it if need be, or a copy of it.
+func (n *node) add(key string, copied bool) *node {
+	to := n.child([]byte(key))
+	switch {
+	case to != nil && !copied:
+		return to
+	case to != nil:
+		to = to.clone()
+		n.nodes[slices.Index(n.keys, key)] = to
 		return to
 	}
-	to := newNode()
+	to = newNode()
 	n.keys = append(n.keys, key)
 	n.nodes = append(n.nodes, to)
-	switch {
-	case n.index != nil:
-		n.index[key] = to
-	case len(n.keys) > 8:
-		n.index = make(map[string]*node, len(n.keys))
-		for i, k := range n.keys {
-			n.index[k] = n.nodes[i]
+	n.chain = append(n.chain, 0)
+	if len(n.slots) < 4*len(n.keys) {
+		n.slots = make([]int32, 2*max(4, len(n.slots)))
+		clear(n.chain)
+		for i := range n.keys {
+			n.hang(i)
 		}
+	} else {
+		n.hang(len(n.keys) - 1)
 	}
 	return to
+}
+
+// hang puts a key into its slot.
+func (n *node) hang(i int) {
+	slot := slotOf(n.keys[i], len(n.slots))
+	n.chain[i] = n.slots[slot]
+	n.slots[slot] = int32(i + 1)
+}
+
+func (n *node) clone() *node {
+	return &node{n.field, slices.Clone(n.keys), slices.Clone(n.nodes), slices.Clone(n.slots), slices.Clone(n.chain)}
 }
 
 // scan reads the event once: it checks all of it and keeps the leaves that root
@@ -157,7 +194,7 @@ func (s *scratch) fail(i int, reason string) int {
 }
 
 // object reads the object that begins at i and returns the offset after it, or
-// -1. Nothing below is kept when n is nil.
+// -1.
 func (s *scratch) object(i int, n *node, around int32, depth int) int {
 	d := s.event
 	if depth > maxDepth {
@@ -174,18 +211,24 @@ func (s *scratch) object(i int, n *node, around int32, depth int) int {
 		if bad != "" {
 			return s.fail(end, bad)
 		}
-		below := n
-		if n != nil {
-			key := d[i+1 : end]
-			if escaped {
-				key = s.unescape(key)
-			}
+		key := d[i+1 : end]
+		if escaped {
+			key = s.unescape(key)
+		}
+		below := n.child(key)
+		if below == nil && bytes.IndexByte(key, '.') >= 0 {
 			below = n.below(key)
 		}
 		if i = skipSpace(d, end+1); i >= len(d) || d[i] != ':' {
 			return s.fail(i, "expected ':' after a key")
 		}
-		if i = s.value(skipSpace(d, i+1), below, around, depth); i < 0 {
+		i = skipSpace(d, i+1)
+		if below == nil {
+			i = s.skip(i, depth)
+		} else {
+			i = s.value(i, below, around, depth)
+		}
+		if i < 0 {
 			return i
 		}
 		if i = skipSpace(d, i); i >= len(d) {
@@ -211,13 +254,17 @@ func (s *scratch) array(i int, n *node, around int32, depth int) int {
 	if i = skipSpace(d, i+1); i < len(d) && d[i] == ']' {
 		return i + 1
 	}
-	id := s.arrays
-	s.arrays++
+	id := int32(len(s.arrays))
+	s.arrays = append(s.arrays, span{first: int32(len(s.trails))})
+	elements := 0
 	for {
 		element := around
-		if n != nil && i < len(d) && (d[i] == '{' || d[i] == '[') {
+		if i < len(d) && (d[i] == '{' || d[i] == '[') {
+			if elements++; elements > 1 {
+				s.several = true
+			}
 			element = int32(len(s.trails))
-			s.trails = append(s.trails, trail{parent: around, array: id, depth: s.trails[around].depth + 1})
+			s.trails = append(s.trails, trail{parent: around, array: id})
 		}
 		if i = s.value(i, n, element, depth); i < 0 {
 			return i
@@ -229,6 +276,7 @@ func (s *scratch) array(i int, n *node, around int32, depth int) int {
 		case ',':
 			i = skipSpace(d, i+1)
 		case ']':
+			s.arrays[id].end = int32(len(s.trails))
 			return i + 1
 		default:
 			return s.fail(i, "expected ',' or ']'")
@@ -251,7 +299,7 @@ func (s *scratch) value(i int, n *node, around int32, depth int) int {
 		if bad != "" {
 			return s.fail(end, bad)
 		}
-		if n != nil && n.field >= 0 {
+		if n.field >= 0 {
 			text := d[i+1 : end]
 			if escaped {
 				text = s.unescape(text)
@@ -264,10 +312,87 @@ func (s *scratch) value(i int, n *node, around int32, depth int) int {
 	if bad != "" {
 		return s.fail(end, bad)
 	}
-	if n != nil && n.field >= 0 {
+	if n.field >= 0 {
 		s.keep(n.field, k, d[i:end], around)
 	}
 	return end
+}
+
+// skip reads a value of which nothing is kept, like value.
+func (s *scratch) skip(i, depth int) int {
+	d := s.event
+	level := 0           // how many of the objects and arrays that began here are open
+	objects := uint64(0) // a bit each, the innermost the lowest
+	key := false         // a key is next
+	for {
+		if i >= len(d) {
+			return s.fail(i, unexpectedEnd)
+		}
+		switch c := d[i]; {
+		case c == '"':
+			end, _, bad := scanString(d, i+1)
+			if bad != "" {
+				return s.fail(end, bad)
+			}
+			i = end + 1
+			if key {
+				if i = skipSpace(d, i); i >= len(d) || d[i] != ':' {
+					return s.fail(i, "expected ':' after a key")
+				}
+				i = skipSpace(d, i+1)
+				key = false
+				continue
+			}
+		case key:
+			return s.fail(i, "expected a key")
+		case c == '{' || c == '[':
+			if depth+level >= maxDepth {
+				return s.fail(i, "nested too deeply")
+			}
+			if level == 64 {
+				if i = s.skip(i, depth+level); i < 0 {
+					return i
+				}
+				break
+			}
+			i = skipSpace(d, i+1)
+			if i < len(d) && d[i] == c+2 { // its end
+				i++
+				break
+			}
+			level++
+			objects <<= 1
+			if key = c == '{'; key {
+				objects |= 1
+			}
+			continue
+		default:
+			_, end, bad := scanToken(d, i)
+			if bad != "" {
+				return s.fail(end, bad)
+			}
+			i = end
+		}
+		for {
+			if level == 0 {
+				return i
+			}
+			if i = skipSpace(d, i); i >= len(d) {
+				return s.fail(i, unexpectedEnd)
+			}
+			if d[i] == ',' {
+				i = skipSpace(d, i+1)
+				key = objects&1 != 0
+				break
+			}
+			if d[i] != ']'+byte(objects&1)<<5 {
+				return s.fail(i, "expected ',' or '"+string(rune(']'+byte(objects&1)<<5))+"'")
+			}
+			i++
+			level--
+			objects >>= 1
+		}
+	}
 }
 
 // scanToken reads a number, true, false or null.
@@ -303,10 +428,17 @@ func (s *scratch) unescape(raw []byte) []byte {
 // keep adds a leaf to its field.
 func (s *scratch) keep(f int32, k kind, text []byte, around int32) {
 	at := int32(len(s.leaves))
-	s.leaves = append(s.leaves, leaf{text: text, kind: k, field: f, next: -1, trail: around})
+	if len(s.leaves) == cap(s.leaves) {
+		s.leaves = slices.Grow(s.leaves, 1)
+	}
+	s.leaves = s.leaves[:at+1]
+	v := &s.leaves[at]
+	v.text, v.kind, v.field, v.next, v.trail = text, k, f, -1, around
+	v.numberState, v.addressState = unread, unread
 	c := &s.fields[f]
 	if c.use != s.use {
 		*c = chain{use: s.use, first: at, last: at, inArray: around != outermost}
+		s.present = append(s.present, f)
 		return
 	}
 	s.leaves[c.last].next = at

@@ -91,7 +91,8 @@ func (rs *Routes) matching(a tocsin.Alert) []int {
 		return nil
 	}
 	var room [16]int
-	// A Document is always a JSON object, so that Match cannot refuse it.
+	// A Document is always a JSON object. Could it not be matched all the same, no
+	// route would match, and the fallback would be told.
 	hits, _ := rs.set.Match(Document(a, rs.accounts[a.Account]), room[:0])
 	for i, r := range rs.routes {
 		if r.Pattern == nil {

@@ -5,7 +5,6 @@ package rules
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/pattern"
@@ -57,14 +56,14 @@ func New(rules []Rule, accounts map[string]tocsin.Account) (*Rules, error) {
 }
 
 // First is the first rule in order that matches the event; ok is false if none
-// does. An error says that the event is not a JSON object.
+// does. An error says that the event is not a JSON object, or cannot be matched.
 func (rs *Rules) First(event []byte) (r Rule, ok bool, err error) {
 	var room [16]int
 	matches, err := rs.set.Match(event, room[:0])
 	if err != nil || len(matches) == 0 {
 		return Rule{}, false, err
 	}
-	return rs.rules[slices.Min(matches)], true, nil
+	return rs.rules[matches[0]], true, nil // in the order in which they were added
 }
 
 // Wanted says whether a detection reaches its account's minimum, and if not, why.
