@@ -140,10 +140,11 @@ func (r *Reader) lineAt(i int) int {
 }
 
 // fill makes room and reads more, so that the splitter has at least twice of what
-// was too short for it. Without room to grow it makes the splitter do with what
-// it has.
+// was too short for it, and no more than that is waited for. Without room to grow
+// it makes the splitter do with what it has.
 func (r *Reader) fill() {
 	r.lineAt(r.s.pos)
+	r.s.indent = indentAt(r.s.data, r.s.pos, r.s.indent)
 	pending := copy(r.buf, r.s.data[r.s.pos:])
 	r.counted, r.s.pos, r.s.work = 0, 0, 0
 	if want := max(firstBuffer, 2*pending); want > len(r.buf) {
@@ -156,7 +157,7 @@ func (r *Reader) fill() {
 		r.buf = grown
 	}
 	n := pending
-	for n < len(r.buf) && r.err == nil {
+	for n < min(len(r.buf), 2*pending+1) && r.err == nil {
 		var k int
 		k, r.err = r.from.Read(r.buf[n:])
 		n += k
@@ -167,10 +168,11 @@ func (r *Reader) fill() {
 // A splitter finds the pieces in data. Where data is not final, what reaches its
 // end may go on behind it.
 type splitter struct {
-	data  []byte
-	final bool
-	pos   int // all before it is done with
-	start int // of the last piece
+	data   []byte
+	final  bool
+	pos    int    // all before it is done with
+	start  int    // of the last piece
+	indent indent // of the line that data begins in, as far as it is not in data
 
 	inArray   bool // between the brackets of an array whose elements are pieces
 	inWrapper bool // between the braces around that array
@@ -356,7 +358,7 @@ func (s *splitter) resume(failed int) (int, bool) {
 // indented no deeper than the line of start, or 0.
 func (s *splitter) nextLine() int {
 	begin := bytes.LastIndexByte(s.data[:s.start], '\n') + 1
-	indent := space(s.data, begin) - begin
+	indent := indentAt(s.data, s.start, s.indent).width
 	s.work += s.start - begin
 	for i := s.start; ; {
 		n := bytes.IndexByte(s.data[i:], '\n')
@@ -371,6 +373,26 @@ func (s *splitter) nextLine() int {
 			return i
 		}
 	}
+}
+
+// An indent is the space that a line begins with.
+type indent struct {
+	width int
+	ended bool // something else followed already
+}
+
+// indentAt is the indent of the line that i is in, as far as it is before i. Before
+// is that of the part of the line that is no longer in b.
+func indentAt(b []byte, i int, before indent) indent {
+	begin := bytes.LastIndexByte(b[:i], '\n') + 1
+	if begin > 0 {
+		before = indent{}
+	}
+	if before.ended {
+		return before
+	}
+	end := space(b[:i], begin)
+	return indent{before.width + end - begin, end < i}
 }
 
 // balanced is the place behind the bracket that closes the one at start, counted
@@ -399,7 +421,7 @@ func (s *splitter) balanced(stop int) int {
 		}
 		s.work += i - s.start
 		next := space(s.data, i+1)
-		if next >= len(s.data) || bytes.IndexByte([]byte(`,]{[`), s.data[next]) >= 0 {
+		if next >= len(s.data) && s.final || next < len(s.data) && bytes.IndexByte([]byte(`,]{[`), s.data[next]) >= 0 {
 			return i + 1
 		}
 		return 0

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -88,6 +89,9 @@ var splits = []struct {
 	{"a stray bracket", `{"a":1}]} {"b":2}`, []string{`{"a":1}`, `!]`, `!}`, `{"b":2}`}},
 	{"a date", "2026-01-01\n{\"a\":1}", []string{`!2026-01-01`, `{"a":1}`}},
 	{"a word cut short", `tru`, []string{`!tru`}},
+	{"broken, then something else", "{0}\n0", []string{"!{0}\n0"}},
+	{"indented, broken, and indented alike", " 000\n {}", []string{"!000", "{}"}},
+	{"broken behind a good one that is indented", "  {} x\n  {}\n   {}", []string{"{}", "!x", "{}", "{}"}},
 }
 
 func TestSplit(t *testing.T) {
@@ -267,6 +271,9 @@ func FuzzSplit(f *testing.F) {
 		f.Add([]byte(tt.body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
+		if bytes.Contains(body, []byte("\uFEFF")) && !utf8.Valid(body) {
+			return // a piece may begin as the mark ends, and be looked for there
+		}
 		all := collect.Split(body)
 		at := 0
 		for _, p := range all {
@@ -288,12 +295,14 @@ func FuzzSplit(f *testing.F) {
 		if err := collect.Valid(body); (err == nil) != json.Valid(body) && bytes.Count(body, []byte("[")) < 1000 && bytes.Count(body, []byte("{")) < 1000 {
 			t.Fatalf("Valid(%q) = %v, json.Valid is %v", body, err, json.Valid(body))
 		}
-		read, err := readAll(collect.NewReader(bytes.NewReader(body)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(pieces(all), pieces(read)); diff != "" {
-			t.Fatalf("Split and Reader differ for %q:\n%s", body, diff)
+		for name, from := range map[string]io.Reader{"at once": bytes.NewReader(body), "byte by byte": iotest.OneByteReader(bytes.NewReader(body))} {
+			read, err := readAll(collect.NewReader(from))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(pieces(all), pieces(read)); diff != "" {
+				t.Fatalf("Split and Reader differ for %q, read %s:\n%s", body, name, diff)
+			}
 		}
 		collect.EventID(body)
 	})

@@ -102,7 +102,7 @@ func (f *Files) find() (files []string, total int64, err error) {
 			files, unknown = append(files, path), true
 			continue
 		}
-		found, err := expand(path)
+		found, err := Expand(path)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -120,7 +120,10 @@ func (f *Files) find() (files []string, total int64, err error) {
 	return files, total, nil
 }
 
-func expand(path string) ([]string, error) {
+// Expand is the files that a path names: itself, what is in a directory and those
+// below it (but for hidden ones), sorted, or what a pattern as of filepath.Match
+// matches. It is an error if there is none.
+func Expand(path string) ([]string, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && info.IsDir():
@@ -139,7 +142,7 @@ func expand(path string) ([]string, error) {
 	}
 	var files []string
 	for _, name := range found {
-		more, err := expand(name)
+		more, err := Expand(name)
 		if err != nil {
 			return nil, err
 		}
@@ -184,7 +187,7 @@ func (f *Files) read(ctx context.Context, name string, b *batch) error {
 	} else {
 		name = "standard input"
 	}
-	plain, err := unpacked(&counter{from, &b.done})
+	plain, err := Unpack(&counter{from, &b.done})
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
@@ -206,8 +209,8 @@ func (f *Files) read(ctx context.Context, name string, b *batch) error {
 	}
 }
 
-// unpacked reads through gzip if that is what from begins with.
-func unpacked(from io.Reader) (io.Reader, error) {
+// Unpack reads through gzip if that is what from begins with.
+func Unpack(from io.Reader) (io.Reader, error) {
 	buffered := bufio.NewReaderSize(from, 64<<10)
 	if head, _ := buffered.Peek(2); string(head) != "\x1f\x8b" { // too short is not gzip; an error comes again
 		return buffered, nil
