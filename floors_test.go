@@ -21,11 +21,11 @@ var floors = []struct {
 	name  string
 	rooms []string
 }{
-	{"ground", []string{".", "pattern", "internal/secret", "library"}},
-	{"judgement, dialects, contracts", []string{"internal/rules", "internal/routing", "internal/guardduty", "internal/generic", "internal/collect", "internal/notify"}},
+	{"ground", []string{".", "pattern", "transform", "internal/secret", "library"}},
+	{"judgement, dialects, contracts", []string{"pattern/lint", "internal/rules", "internal/routing", "internal/guardduty", "internal/generic", "internal/collect", "internal/notify"}},
 	{"memory", []string{"internal/store"}},
 	{"heart and doors", []string{
-		"internal/engine", "internal/config", "internal/store/storetest",
+		"internal/engine", "internal/config", "internal/store/storetest", "internal/sift", "internal/casefile",
 		"internal/collect/sns", "internal/collect/https", "internal/collect/file", "internal/collect/collecttest",
 		"internal/notify/slack", "internal/notify/email", "internal/notify/webhook", "internal/notify/console", "internal/notify/inbox", "internal/notify/notifytest",
 	}},
@@ -37,7 +37,7 @@ var floors = []struct {
 }
 
 // pure are those that touch nothing: values in, values out.
-var pure = []string{".", "pattern", "internal/rules", "internal/routing", "internal/guardduty", "internal/generic"}
+var pure = []string{".", "pattern", "pattern/lint", "transform", "internal/rules", "internal/routing", "internal/guardduty", "internal/generic", "internal/sift", "internal/casefile"}
 
 var notPure = []string{"net", "net/http", "os", "database/sql", "context", "log/slog", "io/fs", "os/exec"}
 

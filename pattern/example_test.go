@@ -27,6 +27,25 @@ func ExamplePattern_Match() {
 	// false <nil>
 }
 
+func ExamplePattern_Explain() {
+	p, err := pattern.Parse([]byte(`{"source": ["aws.guardduty"], "detail": {"severity": [{"numeric": [">=", 7]}]}}`))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	e, err := p.Explain([]byte(`{"source": "aws.guardduty", "detail": {"severity": "8"}}`))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Print(e)
+	// Output:
+	// no match
+	//   no   detail.severity  is "8", want [{"numeric": [">=", 7]}]
+	//        hint: the event has the string "8" in quotes, and the pattern wants the number 8
+	//   yes  source           is "aws.guardduty", want ["aws.guardduty"]
+}
+
 func ExampleSet() {
 	rules := pattern.NewSet[string]()
 	for name, text := range map[string]string{

@@ -39,6 +39,9 @@ func (d *decoder) build(f file) *Config {
 	c.Accounts = d.accounts(f, known)
 	c.Rules = d.rules(f, c.Accounts)
 	c.Routes = d.routes(f, c.Accounts, known)
+	for _, r := range d.remarks(f.Rules, f.Routes) {
+		d.warnings = append(d.warnings, r.Problem)
+	}
 	return c
 }
 
