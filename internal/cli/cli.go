@@ -108,7 +108,7 @@ Exit codes: 0 done, 1 it went wrong, 2 it was called wrongly, 3 check found prob
 	flags.StringVar(&s.data, "data", "", "keep the embedded database in this `directory` (default ./tocsin-data)")
 	flags.StringVar(&s.logFormat, "log-format", "", "text or json (default: text on a terminal, json otherwise)")
 	flags.StringVar(&s.logLevel, "log-level", envOr("TOCSIN_LOG_LEVEL", "info"), "debug, info, warn or error (env TOCSIN_LOG_LEVEL)")
-	root.AddCommand(serveCommand(s), demoCommand(s), replayCommand(s), checkCommand(s), alertsCommand(s), configCommand(s), versionCommand(s))
+	root.AddCommand(serveCommand(s), demoCommand(s), replayCommand(s), checkCommand(s), alertsCommand(s), patternCommand(s), transformCommand(s), configCommand(s), versionCommand(s))
 	for _, c := range root.Commands() {
 		if c.Args == nil {
 			c.Args = cobra.NoArgs
