@@ -89,14 +89,32 @@ func (b *builder) number() {
 	}
 	m.postings = bits
 	for _, tests := range m.rules {
-		m.trials = append(m.trials, int32(len(m.tried)))
-		for _, test := range tests {
-			if id := b.checks[test]; id != none {
-				m.tried = append(m.tried, id)
-			}
+		m.trials = append(m.trials, b.trial(tests))
+	}
+}
+
+// trial returns what stands for the checks of a rule in machine.trials.
+func (b *builder) trial(tests []int32) int32 {
+	m := b.m
+	start := len(m.tried)
+	m.tried = append(m.tried, 0)
+	for _, test := range tests {
+		if id := b.checks[test]; id != none {
+			m.tried = append(m.tried, id)
 		}
 	}
-	m.trials = append(m.trials, int32(len(m.tried)))
+	switch n := len(m.tried) - start - 1; n {
+	case 0:
+		m.tried = m.tried[:start]
+		return none
+	case 1:
+		id := m.tried[start+1]
+		m.tried = m.tried[:start]
+		return id
+	default:
+		m.tried[start] = int32(n)
+		return int32(-start - 2)
+	}
 }
 
 // place writes the postings, the bits of a word together.

@@ -28,8 +28,8 @@ type machine struct {
 	owners []int32   // by rule
 	rules  [][]int32 // the tests of each, for the fields of its group
 	tests  []test    // by number
-	trials []int32   // by rule, where its checks begin in tried; one more for the end
-	tried  []int32   // checks
+	trials []int32   // by rule, its check; none; or, for several, -2 less their place in tried
+	tried  []int32   // checks of rules that have several: how many they are, then which
 	checks []check
 }
 
@@ -298,8 +298,13 @@ func (m *machine) evaluate(s *scratch, groups []group) {
 // try decides a rule that has all its bits: by what could not be looked up, and
 // by whether its fields go together.
 func (m *machine) try(s *scratch, g *group, rule int32) {
-	for _, id := range m.tried[m.trials[rule]:m.trials[rule+1]] {
-		if m.verdict(s, id) == no {
+	switch check := m.trials[rule]; {
+	case check >= 0:
+		if m.verdict(s, check) == no {
+			return
+		}
+	case check < none:
+		if !m.passes(s, m.tried[-check-2:]) {
 			return
 		}
 	}
@@ -308,6 +313,17 @@ func (m *machine) try(s *scratch, g *group, rule int32) {
 		return
 	}
 	s.found.add(owner)
+}
+
+// passes tells whether no check of a list, which begins with how many there are,
+// says no.
+func (m *machine) passes(s *scratch, checks []int32) bool {
+	for _, id := range checks[1 : 1+checks[0]] {
+		if m.verdict(s, id) == no {
+			return false
+		}
+	}
+	return true
 }
 
 // together tells whether the leaves that a rule needs can be taken from the same
