@@ -492,6 +492,13 @@ func (e *explained) misspelled(f field, raw string, say func(string, ...any)) {
 	if raw[0] != '"' {
 		if e.accepts(f.path, `"`+raw+`"`) {
 			say(`the event has %s, and the pattern wants the string "%s" in quotes`, describe(raw), spelled(raw))
+			return
+		}
+		for _, want := range literals(f.list.text) {
+			if isNumber(raw[0]) && scalar(want) && isNumber(want[0]) {
+				say("the event has a number, and %s in quotes is text: a number is written without them", spelled(quote(want)))
+				return
+			}
 		}
 		return
 	}

@@ -119,6 +119,14 @@ func TestExplain(t *testing.T) {
 `,
 		},
 		{
+			"another number in quotes in the pattern",
+			`{"detail": {"severity": ["high", "8"]}}`, `{"detail": {"severity": 2.0}}`,
+			`no match
+  no   detail.severity  is 2.0, want ["high", "8"]
+       hint: the event has a number, and "8" in quotes is text: a number is written without them
+`,
+		},
+		{
 			"true in quotes",
 			`{"detail": {"mfa": [false]}}`, `{"detail": {"mfa": "false"}}`,
 			`no match

@@ -15,14 +15,16 @@ import (
 
 func patternCommand(s *shell) *cobra.Command {
 	c := &cobra.Command{
-		Use: "pattern", Short: "Explain, check and try event patterns without AWS and without a configuration",
-		Long: `pattern works on one EventBridge event pattern at a time, without AWS and without a
-configuration.
+		Use: "pattern", Short: "Grep events by pattern; explain, check and try patterns, without AWS",
+		Long: `pattern greps events by EventBridge event patterns, and explains, checks and tries
+patterns, without AWS and without a configuration.
 
 A PATTERN is JSON that begins with "{", or the name of a file with a pattern in it,
 or - for standard input. The file may also be a rule as 'aws events describe-rule'
 prints it.`,
-		Example: `  tocsin pattern explain pattern.json event.json
+		Example: `  tocsin pattern match '{"source": ["aws.guardduty"]}' events.jsonl.gz
+  tocsin pattern test cases.yml
+  tocsin pattern explain pattern.json event.json
   tocsin pattern lint pattern.json tocsin.yml`,
 	}
 	c.AddCommand(
