@@ -106,16 +106,6 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
-// BenchmarkRebuild is what the first Match after a change costs.
-func BenchmarkRebuild(b *testing.B) {
-	set := benchmarkSet(b, 1000)
-	b.ReportAllocs()
-	for b.Loop() {
-		set.current.Store(nil)
-		set.first()
-	}
-}
-
 // Every event goes through Match, so Match makes no garbage.
 func TestMatchDoesNotAllocate(t *testing.T) {
 	if raceEnabled {

@@ -436,9 +436,8 @@ func (b *bitset) add(i int32) {
 	b.some[i>>12] |= 1 << (i >> 6 & 63)
 }
 
-// any tells whether there was anything in b, which is empty then.
-func (b *bitset) any() bool {
-	found := false
+// drain empties b, and tells whether there was anything in it.
+func (b *bitset) drain() (found bool) {
 	for i, some := range b.some {
 		for ; some != 0; some &= some - 1 {
 			found = true

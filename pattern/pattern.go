@@ -50,7 +50,8 @@ func (p *Pattern) Match(event []byte) (bool, error) {
 		return false, err
 	}
 	err := m.match(s)
-	return s.found.any() && err == nil, err
+	found := s.found.drain() // the next event must not see it
+	return found && err == nil, err
 }
 
 // aloneMachine is the machine of one Pattern, and the paths it asks about.

@@ -9,11 +9,12 @@ import (
 
 // A Set matches an event against many patterns at once, in much less time than
 // one after the other, and with the same result. Any number of goroutines may use
-// it; Match waits for nobody.
+// it.
 //
-// The first Match builds an index of all patterns, in a few milliseconds for
-// 10,000. After that Add and Remove take tens of microseconds on average, and
-// now and then as long as the first Match did.
+// The first Match builds an index of all patterns, in some milliseconds for
+// 10,000. After that it waits for nobody: Add and Remove do what there is to do,
+// which takes tens of microseconds on average, and now and then as long as the
+// first Match did.
 type Set[K comparable] struct {
 	// current is what Match uses: nil until the first one, then never again.
 	current atomic.Pointer[snapshot[K]]
@@ -106,7 +107,7 @@ func (s *Set[K]) Match(event []byte, dst []K) ([]K, error) {
 	}
 	for _, m := range c.machines {
 		if err := m.match(x); err != nil {
-			x.found.any()
+			x.found.drain() // the next event must not see it
 			return dst, err
 		}
 	}
