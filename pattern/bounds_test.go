@@ -201,3 +201,72 @@ func FuzzSteps(f *testing.F) {
 		}
 	})
 }
+
+// TestManyKeys has more keys than one word of words of bits has room for, and
+// removes some of them.
+func TestManyKeys(t *testing.T) {
+	t.Parallel()
+	const n = 10_000
+	set := NewSet[int]()
+	var want []int
+	for i := range n {
+		set.Add(i, parse(t, fmt.Sprintf(`{"a":["%d"],"b":["x"]}`, i%100)))
+		if i%100 == 7 {
+			want = append(want, i)
+		}
+	}
+	match := func() []int {
+		t.Helper()
+		got, err := set.Match([]byte(`{"a":"7","b":"x"}`), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	if got := match(); !slices.Equal(got, want) {
+		t.Fatalf("%d keys match, want %d", len(got), len(want))
+	}
+	for _, k := range want[:90] {
+		set.Remove(k)
+	}
+	if got := match(); !slices.Equal(got, want[90:]) {
+		t.Errorf("after Remove %v match, want %v", got, want[90:])
+	}
+	for i := range n {
+		set.Remove(i)
+	}
+	if got := match(); len(got) > 0 {
+		t.Errorf("after Remove of all, %v match", got)
+	}
+}
+
+// A Set that is changed one pattern at a time has few layers all the same, and
+// forgets what only removed patterns needed.
+func TestSetStaysSmall(t *testing.T) {
+	t.Parallel()
+	set := NewSet[int]()
+	if _, err := set.Match([]byte(`{}`), nil); err != nil {
+		t.Fatal(err)
+	}
+	const n = 2000
+	for i := range n {
+		set.Add(i, parse(t, fmt.Sprintf(`{"a%d":["%d"]}`, i, i)))
+		if rules := layered(set); rules > i+1 || len(set.layers) > 8 {
+			t.Fatalf("%d patterns are %d rules in %d layers", i+1, rules, len(set.layers))
+		}
+	}
+	for i := range n {
+		set.Remove(i)
+	}
+	if rules := layered(set); rules > 200 || len(set.known.allTests) > 200 || len(set.known.tree.fields) > 200 || len(set.next.keys) > 200 {
+		t.Errorf("after Remove of all there are %d rules, %d tests, %d fields, %d keys",
+			rules, len(set.known.allTests), len(set.known.tree.fields), len(set.next.keys))
+	}
+}
+
+func layered[K comparable](set *Set[K]) (rules int) {
+	for _, l := range set.layers {
+		rules += len(l.rules)
+	}
+	return rules
+}

@@ -370,6 +370,7 @@ func TestDuplicateKeys(t *testing.T) {
 		{"in an object of the event", `{"a":{"b":["1"]}}`, `{"a":{"b":"1","b":"2"}}`, true},
 		{"objects of the event are put together", `{"a":{"b":["1"],"c":["2"]}}`, `{"a":{"b":"1"},"a":{"c":"2"}}`, true},
 		{"so are arrays: they are two", `{"a":{"b":["1"],"c":["2"]}}`, `{"a":[{"b":"1"},{}],"a":[{},{"c":"2"}]}`, true},
+		{"the first element of the second array", `{"a":{"b":["1"],"c":["2"]}}`, `{"a":[{"b":"1"},{"c":"2"}],"a":[{"c":"2"}]}`, true},
 		{"but not the elements of either", `{"a":{"b":["1"],"c":["2"]}}`, `{"a":[{"b":"1"},{"c":"2"}],"a":[]}`, false},
 		{"anything but the one", `{"a":[{"anything-but":"x"}]}`, `{"a":"x","a":"y"}`, true},
 		{"anything but both", `{"a":[{"anything-but":["x","y"]}]}`, `{"a":"x","a":"y"}`, false},
@@ -440,6 +441,7 @@ func TestArrayConsistency(t *testing.T) {
 		{"anything but, of another element", `{"a":{"b":[{"anything-but":"1"}],"c":["q"]}}`, `{"a":[{"b":"1","c":"q"},{"b":"2","c":"r"}]}`, false},
 		{"both there, but not together", `{"a":{"b":[{"exists":true}],"c":[{"exists":true}]}}`, `{"a":[{"b":1},{"c":1}]}`, false},
 		{"dotted keys are in elements too", `{"a.x":["1"],"a.y":["2"]}`, `{"a":[{"x":"1"},{"y":"2"}]}`, false},
+		{"a value in another element, and one in none", `{"a":{"x":["1"],"y":["2"]}}`, `{"a":[{"y":"2"},{"x":"1"}],"a.y":"2"}`, true},
 		{"keys with dots in the event", `{"a":{"b":{"x":["1"],"y":["2"]}}}`, `{"a.b":[{"x":"1"},{"y":"2"}]}`, false},
 
 		{"a branch in the element of what is outside", `{"a":{"$or":[{"b":["1"]},{"c":["2"]}],"d":["3"]}}`, `{"a":[{"b":"1","d":"9"},{"c":"2","d":"3"}]}`, true},
