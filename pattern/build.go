@@ -71,14 +71,17 @@ func (b *builder) number() {
 	b.each(func(g *group, test, _ int32, _ uint64) {
 		t := &b.allTests[test]
 		g.absent = g.absent || t.list.absent
-		for _, term := range t.terms {
-			if b.postings[term] == none {
-				b.postings[term] = int32(len(b.posted))
-				b.posted = append(b.posted, term)
-				bits = append(bits, 0)
+		for _, terms := range [...][]int32{t.terms, t.late} {
+			for _, term := range terms {
+				if b.postings[term] == none {
+					b.postings[term] = int32(len(b.posted))
+					b.posted = append(b.posted, term)
+					bits = append(bits, 0)
+				}
+				bits[b.postings[term]+1]++
 			}
-			bits[b.postings[term]+1]++
 		}
+		g.late = g.late || len(t.late) > 0
 		if t.list.more != nil && b.checks[test] == none {
 			b.checks[test] = int32(len(m.checks))
 			m.checks = append(m.checks, newCheck(t))
@@ -122,14 +125,21 @@ func (b *builder) place() {
 	m := b.m
 	marks := make([]mark, m.postings[len(m.postings)-1])
 	end := slices.Clone(m.postings)
+	m.late = make([]uint64, m.words)
 	b.each(func(_ *group, test, word int32, bit uint64) {
-		for _, term := range b.allTests[test].terms {
-			p := b.postings[term]
-			if at := end[p]; at > m.postings[p] && marks[at-1].word == word {
-				marks[at-1].bits |= bit
-			} else {
-				marks[at] = mark{word, bit}
-				end[p]++
+		t := &b.allTests[test]
+		if len(t.late) > 0 {
+			m.late[word] |= bit
+		}
+		for _, terms := range [...][]int32{t.terms, t.late} {
+			for _, term := range terms {
+				p := b.postings[term]
+				if at := end[p]; at > m.postings[p] && marks[at-1].word == word {
+					marks[at-1].bits |= bit
+				} else {
+					marks[at] = mark{word, bit}
+					end[p]++
+				}
 			}
 		}
 	})
@@ -142,7 +152,7 @@ func (b *builder) place() {
 	m.marks = slices.Clip(m.marks)
 }
 
-// index makes the postings and the checks known by what they are about.
+// index makes the postings known by what they are about.
 func (b *builder) index() {
 	m := b.m
 	m.indexes = make([]index, len(b.tree.fields))
@@ -154,11 +164,6 @@ func (b *builder) index() {
 		m.indexes[t.field].add(t, int32(p))
 		if t.about == aboutAbsent {
 			m.absent = append(m.absent, t.field)
-		}
-	}
-	for id := range m.checks {
-		if c := &m.checks[id]; c.lookedUp {
-			m.indexes[c.field].look().add(c.list, int32(id))
 		}
 	}
 	for _, x := range m.indexes {

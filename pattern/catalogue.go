@@ -27,6 +27,7 @@ type test struct {
 	field int32
 	list  *list
 	terms []int32 // any of which has to be met, if only because the list must then be tried
+	late  []int32 // terms that tell for certain, in the place of trying, but are slow to look up
 }
 
 type testKey struct {
@@ -51,6 +52,15 @@ const (
 	aboutAbsent
 	aboutString
 	aboutNumber
+
+	// What follows is found by a lookup; text is as that has it.
+	aboutLookedUp
+	aboutFolded
+	aboutPrefix
+	aboutSuffix
+	aboutFoldedPrefix
+	aboutFoldedSuffix
+	aboutAddress
 )
 
 // A rule is a conjunction on its way to its owner: tests for the fields of a shape.
@@ -144,43 +154,52 @@ func (c *catalogue) test(field int32, l *list) int32 {
 	id, added := c.tests.number(testKey{field, l.text})
 	if added {
 		c.checks = append(c.checks, none)
-		c.allTests = append(c.allTests, test{field, l, c.termsOf(field, l)})
+		c.allTests = append(c.allTests, test{field, l, c.numbersOf(field, l.terms()), c.numbersOf(field, l.lookedUp())})
 	}
 	return id
 }
 
-func (c *catalogue) termsOf(field int32, l *list) []int32 {
-	var all []int32
-	add := func(t term) {
+// numbersOf returns the numbers of a field's terms.
+func (c *catalogue) numbersOf(field int32, terms []term) []int32 {
+	if len(terms) == 0 {
+		return nil
+	}
+	all := make([]int32, len(terms))
+	for i, t := range terms {
 		t.field = field
 		id, added := c.terms.number(t)
 		if added {
 			c.allTerms = append(c.allTerms, t)
 			c.postings = append(c.postings, none)
 		}
-		all = append(all, id)
+		all[i] = id
 	}
+	return all
+}
+
+// terms returns those without any of which a leaf does not match the list.
+func (l *list) terms() []term {
+	var all []term
 	if l.absent {
-		add(term{about: aboutAbsent})
+		all = append(all, term{about: aboutAbsent})
 	}
 	kinds := l.kinds | l.tried()
 	if kinds == everyKind {
-		add(term{about: aboutAny})
-		return all
+		return append(all, term{about: aboutAny})
 	}
 	for k := kindNull; k <= kindString; k++ {
 		if kinds.has(k) {
-			add(term{about: about(k)})
+			all = append(all, term{about: about(k)})
 		}
 	}
 	if !kinds.has(kindString) {
 		for _, s := range l.strings {
-			add(term{about: aboutString, text: s})
+			all = append(all, term{about: aboutString, text: s})
 		}
 	}
 	if !kinds.has(kindNumber) {
 		for _, n := range l.numbers {
-			add(term{about: aboutNumber, value: n})
+			all = append(all, term{about: aboutNumber, value: n})
 		}
 	}
 	return all

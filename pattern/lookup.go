@@ -8,10 +8,12 @@ import (
 	"unicode/utf8"
 )
 
-// A lookup finds all checks of a field that a string passes, in one go.
+// A lookup finds the postings of a string that exact comparison does not find:
+// of what it begins or ends with, of what it is but for case, of the ranges that
+// it is an address in.
 type lookup struct {
-	strings  map[string][]int32
-	folded   map[string][]int32
+	strings  map[string]int32
+	folded   map[string]int32
 	prefixes affixes
 	suffixes affixes // reversed
 	foldedPre,
@@ -20,17 +22,14 @@ type lookup struct {
 }
 
 // Affixes are strings that others may begin with.
-type affixes struct {
-	sorted []affix
-	byText map[string]int // until it is finished
-}
+type affixes []affix
 
-// An affix is a beginning, the checks that want it, and the longest other one that
-// it begins with itself, or -1.
+// An affix is a beginning, its posting, and the longest other one that it begins
+// with itself, or none.
 type affix struct {
-	text   string
-	within int32
-	checks []int32
+	text    string
+	posting int32
+	within  int32
 }
 
 // canBeLookedUp tells whether strings alone decide the list, and a lookup can find them.
@@ -40,125 +39,130 @@ func (l *list) canBeLookedUp() bool {
 		len(m.tokens) == 0 && len(m.intervals) == 0 && len(m.wildcards) == 0 && len(m.exclusions) == 0
 }
 
-func newLookup() *lookup {
-	return &lookup{strings: map[string][]int32{}, folded: map[string][]int32{}}
+// lookedUp returns what a lookup of the list's field has to find for it.
+func (l *list) lookedUp() []term {
+	if !l.canBeLookedUp() {
+		return nil
+	}
+	var all []term
+	add := func(about about, text []byte) { all = append(all, term{about: about, text: string(text)}) }
+	for _, s := range l.strings {
+		add(aboutLookedUp, []byte(s))
+	}
+	for _, s := range l.more.folded {
+		add(aboutFolded, appendFolded(nil, s))
+	}
+	for _, s := range l.more.prefixes {
+		add(aboutPrefix, s)
+	}
+	for _, s := range l.more.suffixes {
+		add(aboutSuffix, appendReversed(nil, s))
+	}
+	for _, s := range l.more.foldedPre {
+		add(aboutFoldedPrefix, appendFolded(nil, s))
+	}
+	for _, s := range l.more.foldedSuf {
+		add(aboutFoldedSuffix, appendReversed(nil, appendFolded(nil, s)))
+	}
+	for _, r := range l.more.addresses {
+		add(aboutAddress, r.base.appendBits(nil, r.bits()))
+	}
+	return all
 }
 
-// add makes the lookup find a check.
-func (x *lookup) add(l *list, check int32) {
-	for _, s := range l.strings {
-		x.strings[s] = append(x.strings[s], check)
-	}
-	m := l.more
-	for _, s := range m.folded {
-		f := string(appendFolded(nil, s))
-		x.folded[f] = append(x.folded[f], check)
-	}
-	for _, s := range m.prefixes {
-		x.prefixes.add(string(s), check)
-	}
-	for _, s := range m.suffixes {
-		x.suffixes.add(string(appendReversed(nil, s)), check)
-	}
-	for _, s := range m.foldedPre {
-		x.foldedPre.add(string(appendFolded(nil, s)), check)
-	}
-	for _, s := range m.foldedSuf {
-		x.foldedSuf.add(string(appendReversed(nil, appendFolded(nil, s))), check)
-	}
-	for _, r := range m.addresses {
-		x.addresses.add(string(r.base.appendBits(nil, r.bits())), check)
+// add makes the lookup find a posting.
+func (x *lookup) add(t term, posting int32) {
+	a := affix{text: t.text, posting: posting, within: none}
+	switch t.about {
+	case aboutLookedUp:
+		x.strings[t.text] = posting
+	case aboutFolded:
+		x.folded[t.text] = posting
+	case aboutPrefix:
+		x.prefixes = append(x.prefixes, a)
+	case aboutSuffix:
+		x.suffixes = append(x.suffixes, a)
+	case aboutFoldedPrefix:
+		x.foldedPre = append(x.foldedPre, a)
+	case aboutFoldedSuffix:
+		x.foldedSuf = append(x.foldedSuf, a)
+	case aboutAddress:
+		x.addresses = append(x.addresses, a)
 	}
 }
 
 func (x *lookup) finish() {
-	for _, a := range []*affixes{&x.prefixes, &x.suffixes, &x.foldedPre, &x.foldedSuf, &x.addresses} {
+	for _, a := range []affixes{x.prefixes, x.suffixes, x.foldedPre, x.foldedSuf, x.addresses} {
 		a.finish()
 	}
 }
 
-func (a *affixes) add(text string, check int32) {
-	if a.byText == nil {
-		a.byText = map[string]int{}
-	}
-	at, ok := a.byText[text]
-	if !ok {
-		at = len(a.sorted)
-		a.byText[text] = at
-		a.sorted = append(a.sorted, affix{text: text, within: -1})
-	}
-	a.sorted[at].checks = append(a.sorted[at].checks, check)
-}
-
 // finish sorts them, which puts every affix after all that it begins with.
-func (a *affixes) finish() {
-	a.byText = nil
-	slices.SortFunc(a.sorted, func(x, y affix) int { return cmp.Compare(x.text, y.text) })
-	for i := 1; i < len(a.sorted); i++ {
+func (a affixes) finish() {
+	slices.SortFunc(a, func(x, y affix) int { return cmp.Compare(x.text, y.text) })
+	for i := 1; i < len(a); i++ {
 		within := int32(i - 1)
-		for within >= 0 && !strings.HasPrefix(a.sorted[i].text, a.sorted[within].text) {
-			within = a.sorted[within].within
+		for within != none && !strings.HasPrefix(a[i].text, a[within].text) {
+			within = a[within].within
 		}
-		a.sorted[i].within = within
+		a[i].within = within
 	}
 }
 
-// longest returns the longest of them that s begins with, or -1; the others are
+// longest returns the longest of them that s begins with, or none; the others are
 // those within it. Any affix of s sorts before s, and whatever sorts between the
 // two begins with that affix as well: so it is found from the last one before s.
-func (a *affixes) longest(s []byte) int32 {
-	low, high := 0, len(a.sorted)
+func (a affixes) longest(s []byte) int32 {
+	low, high := 0, len(a)
 	for low < high {
-		if mid := (low + high) / 2; a.sorted[mid].text <= string(s) {
+		if mid := (low + high) / 2; a[mid].text <= string(s) {
 			low = mid + 1
 		} else {
 			high = mid
 		}
 	}
 	at := int32(low - 1)
-	for at >= 0 && (len(s) < len(a.sorted[at].text) || string(s[:len(a.sorted[at].text)]) != a.sorted[at].text) {
-		at = a.sorted[at].within
+	for at != none && (len(s) < len(a[at].text) || string(s[:len(a[at].text)]) != a[at].text) {
+		at = a[at].within
 	}
 	return at
 }
 
-// lookUp finds the checks that a string leaf passes.
-func (s *scratch) lookUp(x *lookup, v *leaf) {
+// lookUp marks what a string leaf satisfies in s.sure.
+func (m *machine) lookUp(s *scratch, x *lookup, v *leaf) {
 	if len(x.strings) > 0 {
-		s.pass(x.strings[string(v.text)])
-	}
-	s.passAll(&x.prefixes, v.text)
-	if len(x.suffixes.sorted) > 0 {
-		s.spelling = appendReversed(s.spelling[:0], v.text)
-		s.passAll(&x.suffixes, s.spelling)
-	}
-	if len(x.addresses.sorted) > 0 {
-		if a, ok := v.address(); ok {
-			s.spelling = a.appendBits(s.spelling[:0], 128)
-			s.passAll(&x.addresses, s.spelling)
+		if p, ok := x.strings[string(v.text)]; ok {
+			m.mark(s, s.sure, p)
 		}
 	}
-	if len(x.folded) == 0 && len(x.foldedPre.sorted) == 0 && len(x.foldedSuf.sorted) == 0 {
+	m.lookUpAll(s, x.prefixes, v.text)
+	if len(x.suffixes) > 0 {
+		s.spelling = appendReversed(s.spelling[:0], v.text)
+		m.lookUpAll(s, x.suffixes, s.spelling)
+	}
+	if len(x.addresses) > 0 {
+		if a, ok := v.address(); ok {
+			s.spelling = a.appendBits(s.spelling[:0], 128)
+			m.lookUpAll(s, x.addresses, s.spelling)
+		}
+	}
+	if len(x.folded) == 0 && len(x.foldedPre) == 0 && len(x.foldedSuf) == 0 {
 		return
 	}
 	s.spelling = appendFolded(s.spelling[:0], v.text)
-	s.pass(x.folded[string(s.spelling)])
-	s.passAll(&x.foldedPre, s.spelling)
-	if len(x.foldedSuf.sorted) > 0 {
+	if p, ok := x.folded[string(s.spelling)]; ok {
+		m.mark(s, s.sure, p)
+	}
+	m.lookUpAll(s, x.foldedPre, s.spelling)
+	if len(x.foldedSuf) > 0 {
 		slices.Reverse(s.spelling)
-		s.passAll(&x.foldedSuf, s.spelling)
+		m.lookUpAll(s, x.foldedSuf, s.spelling)
 	}
 }
 
-func (s *scratch) passAll(a *affixes, text []byte) {
-	for at := a.longest(text); at >= 0; at = a.sorted[at].within {
-		s.pass(a.sorted[at].checks)
-	}
-}
-
-func (s *scratch) pass(checks []int32) {
-	for _, id := range checks {
-		s.verdicts[id] = s.turn + uint32(yes)
+func (m *machine) lookUpAll(s *scratch, a affixes, text []byte) {
+	for at := a.longest(text); at != none; at = a[at].within {
+		m.mark(s, s.sure, a[at].posting)
 	}
 }
 

@@ -21,6 +21,7 @@ type machine struct {
 	always  []group   // groups that may match an event without any of their fields
 	absent  []int32   // fields that some rule wants to be missing
 	words   int       // of bits, in all groups
+	late    []uint64  // the bits that a lookup tells for certain
 
 	postings []int32 // where each begins in marks; one more for the end
 	marks    []mark
@@ -41,6 +42,7 @@ type group struct {
 	rule   int32 // its first
 	rules  int32
 	absent bool // some rule wants a field to be missing
+	late   bool // it has bits of machine.late
 }
 
 // A mark is bits to be set in one word.
@@ -57,7 +59,7 @@ type index struct {
 	absent  int32    // of no value at all
 	strings map[string]int32
 	numbers map[float64]int32
-	lookup  *lookup // of checks; nil if it would find none
+	lookup  *lookup // nil if it would find nothing
 }
 
 const none int32 = -1
@@ -80,23 +82,20 @@ func (x *index) add(t term, posting int32) {
 			x.numbers = map[float64]int32{}
 		}
 		x.numbers[t.value] = posting
+	case aboutLookedUp, aboutFolded, aboutPrefix, aboutSuffix, aboutFoldedPrefix, aboutFoldedSuffix, aboutAddress:
+		if x.lookup == nil {
+			x.lookup = &lookup{strings: map[string]int32{}, folded: map[string]int32{}}
+		}
+		x.lookup.add(t, posting)
 	default:
 		x.kinds[t.about] = posting
 	}
 }
 
-// look returns the lookup, making one if need be.
-func (x *index) look() *lookup {
-	if x.lookup == nil {
-		x.lookup = newLookup()
-	}
-	return x.lookup
-}
-
 // A check is a list to be tried against a field. Equal ones are one check.
 type check struct {
 	field    int32
-	lookedUp bool // the field's lookup finds it
+	lookedUp bool // the field's lookup tells as well
 	isRange  bool // the list is one range of numbers
 	within   interval
 	list     *list
@@ -137,6 +136,8 @@ type scratch struct {
 
 	turn     uint32   // a machine's turn at an event
 	met      []uint64 // the bits
+	sure     []uint64 // those of machine.late, where a lookup was made
+	cleared  uint32   // the turn in which sure was made ready
 	posted   []uint32 // by posting, the turn it was last posted in
 	spelling []byte   // of a leaf, as a lookup needs it
 	verdicts []uint32 // by check, the turn it was last evaluated in and, in the low bits, its verdict
@@ -150,8 +151,7 @@ type chain struct {
 	use         uint32
 	first, last int32
 	inArray     bool
-	tried       uint8  // checks tried one by one
-	lookedUp    uint32 // the turn in which all checks that can be looked up were
+	lookedUp    uint32 // the turn in which its lookup was made
 }
 
 // maxSteps is how much work an event may be, a step being one leaf tried against
@@ -228,7 +228,7 @@ func (m *machine) match(s *scratch) error {
 	}
 	for _, f := range m.absent {
 		if c := &s.fields[f]; c.use != s.use || c.inArray && s.several {
-			m.mark(s, m.indexes[f].absent)
+			m.mark(s, s.met, m.indexes[f].absent)
 		}
 	}
 	for _, f := range s.present {
@@ -245,19 +245,19 @@ func (m *machine) match(s *scratch) error {
 
 // post sets the bits that a field's leaves satisfy.
 func (m *machine) post(s *scratch, c *chain, x *index) {
-	m.mark(s, x.any)
+	m.mark(s, s.met, x.any)
 	for i := c.first; i >= 0; i = s.leaves[i].next {
 		v := &s.leaves[i]
-		m.mark(s, x.kinds[v.kind])
+		m.mark(s, s.met, x.kinds[v.kind])
 		switch {
 		case v.kind == kindString && x.strings != nil:
 			if p, ok := x.strings[string(v.text)]; ok {
-				m.mark(s, p)
+				m.mark(s, s.met, p)
 			}
 		case v.kind == kindNumber && x.numbers != nil:
 			if f, ok := v.number(); ok {
 				if p, ok := x.numbers[f]; ok {
-					m.mark(s, p)
+					m.mark(s, s.met, p)
 				}
 			}
 		}
@@ -265,14 +265,14 @@ func (m *machine) post(s *scratch, c *chain, x *index) {
 }
 
 // mark sets the bits of a posting, once per turn.
-func (m *machine) mark(s *scratch, p int32) {
+func (m *machine) mark(s *scratch, bits []uint64, p int32) {
 	if p == none || s.posted[p] == s.turn {
 		return
 	}
 	s.posted[p] = s.turn
-	met := s.met[:m.words]
+	bits = bits[:m.words]
 	for _, k := range m.marks[m.postings[p]:m.postings[p+1]] {
-		met[k.word] |= k.bits
+		bits[k.word] |= k.bits
 	}
 }
 
@@ -288,9 +288,50 @@ func (m *machine) evaluate(s *scratch, groups []group) {
 				all &= w
 			}
 			met = met[fields:]
+			if all != 0 && g.late {
+				all = m.certain(s, g, g.first+base/64*int32(fields), all)
+			}
 			for ; all != 0; all &= all - 1 {
 				m.try(s, g, g.rule+base+int32(bits.TrailingZeros64(all)))
 			}
+		}
+	}
+}
+
+// fewTries is how many rules of a word are quicker tried one by one.
+const fewTries = 2
+
+// certain takes those of a group's rules away whose late bits turn out not to be
+// set. The lookups are made if there are more than a few rules to gain.
+func (m *machine) certain(s *scratch, g *group, word int32, all uint64) uint64 {
+	for n, f := range g.fields {
+		late := all & m.late[word+int32(n)]
+		if late == 0 {
+			continue
+		}
+		c := &s.fields[f]
+		if c.lookedUp != s.turn {
+			if c.first == c.last && bits.OnesCount64(late) <= fewTries {
+				continue
+			}
+			m.lookUpField(s, f)
+		}
+		all &^= late &^ s.sure[word+int32(n)]
+	}
+	return all
+}
+
+func (m *machine) lookUpField(s *scratch, field int32) {
+	if s.cleared != s.turn {
+		s.cleared = s.turn
+		s.sure = atLeast(s.sure, m.words)
+		clear(s.sure[:m.words])
+	}
+	c := &s.fields[field]
+	c.lookedUp = s.turn
+	for i := c.first; i >= 0; i = s.leaves[i].next {
+		if v := &s.leaves[i]; v.kind == kindString {
+			m.lookUp(s, m.indexes[field].lookup, v)
 		}
 	}
 }
@@ -348,40 +389,13 @@ func (m *machine) verdict(s *scratch, id int32) verdict {
 		return verdict(v)
 	}
 	c := &m.checks[id]
-	if c.lookedUp && s.lookedUp(m, c.field) {
-		if s.verdicts[id] == s.turn+uint32(yes) {
-			return yes
-		}
-		return no
+	if c.lookedUp && s.fields[c.field].lookedUp == s.turn {
+		return yes // otherwise nobody would ask
 	}
 	v := c.verdict(s)
 	s.verdicts[id] = s.turn + uint32(v)
 	return v
 }
-
-// lookedUp looks up all checks of a field, unless it is the first few of them that
-// are wanted: these are quicker tried one by one.
-func (s *scratch) lookedUp(m *machine, field int32) bool {
-	c := &s.fields[field]
-	switch {
-	case c.use != s.use:
-		return false
-	case c.lookedUp == s.turn:
-		return true
-	case c.tried < fewTries && c.first == c.last:
-		c.tried++
-		return false
-	}
-	c.lookedUp = s.turn
-	for i := c.first; i >= 0; i = s.leaves[i].next {
-		if v := &s.leaves[i]; v.kind == kindString {
-			s.lookUp(m.indexes[field].lookup, v)
-		}
-	}
-	return true
-}
-
-const fewTries = 3
 
 // match is the list's, with a short way for what is most common.
 func (t *check) match(v *leaf) bool {
