@@ -69,7 +69,7 @@ Exit codes: 0 something was selected, 1 nothing was, 2 something went wrong.`,
 	flags.StringArrayVarP(&f.patterns, "pattern", "e", nil, "a `pattern`, or NAME=PATTERN; of several any is enough, and all arguments are files")
 	flags.BoolVar(&f.which, "name", false, "print which of the patterns match before each event")
 	flags.BoolVar(&f.asIs, "as-is", false, "match findings without an event around them as they stand")
-	flags.StringVar(&f.color, "color", "auto", "auto (on a terminal, unless NO_COLOR is set), always or never: colour the values that make an event match")
+	colorFlag(c, &f.color)
 	withoutConfig(c, s)
 	return c
 }
@@ -203,16 +203,11 @@ type printer struct {
 
 func (s *shell) newPrinter(f matchFlags, patterns []namedPattern) (*printer, error) {
 	p := &printer{flags: f, shell: s, out: bufio.NewWriterSize(s.out, 64<<10), patterns: patterns, eyes: terminal(s.out)}
-	color := false
-	switch f.color {
-	case "auto":
-		color = p.eyes && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-	case "always":
-		color, p.eyes = true, true
-	case "never":
-	default:
-		return nil, usage(fmt.Errorf("--color %q: want auto, always or never", f.color))
+	color, err := s.colorful(f.color)
+	if err != nil {
+		return nil, err
 	}
+	p.eyes = p.eyes || f.color == "always"
 	if color {
 		p.markers = make([]sift.Marker, len(patterns))
 		for i, one := range patterns {
