@@ -23,8 +23,10 @@ demo: build
 deps:
 	@scripts/deps
 
+# Some tests of what is used again, and of garbage, can only be without the race detector.
 test: deps
 	$(GO) test -race -timeout 15m ./...
+	$(GO) test ./pattern
 
 check:
 	@scripts/check

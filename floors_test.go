@@ -21,7 +21,7 @@ var floors = []struct {
 	name  string
 	rooms []string
 }{
-	{"ground", []string{".", "pattern", "transform", "internal/secret", "library"}},
+	{"ground", []string{".", "pattern", "transform", "internal/secret", "internal/spelling", "library"}},
 	{"judgement, dialects, contracts", []string{"pattern/lint", "internal/rules", "internal/routing", "internal/guardduty", "internal/generic", "internal/collect", "internal/notify"}},
 	{"memory", []string{"internal/store"}},
 	{"heart and doors", []string{
@@ -37,7 +37,7 @@ var floors = []struct {
 }
 
 // pure are those that touch nothing: values in, values out.
-var pure = []string{".", "pattern", "pattern/lint", "transform", "internal/rules", "internal/routing", "internal/guardduty", "internal/generic", "internal/sift", "internal/casefile"}
+var pure = []string{".", "internal/spelling", "pattern", "pattern/lint", "transform", "internal/rules", "internal/routing", "internal/guardduty", "internal/generic", "internal/sift", "internal/casefile"}
 
 var notPure = []string{"net", "net/http", "os", "database/sql", "context", "log/slog", "io/fs", "os/exec"}
 

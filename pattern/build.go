@@ -31,17 +31,18 @@ func (b *builder) arrange(rules []rule) {
 		sizes[rules[i].shape]++
 	}
 	next := make([]int32, len(sizes))
-	first := int32(0)
+	first, words := int32(0), 0
 	for shape, size := range sizes {
 		if size == 0 {
 			continue
 		}
 		fields := b.fields[shape]
-		b.groups = append(b.groups, group{fields: fields, first: int32(m.words), rule: first, rules: size})
+		b.groups = append(b.groups, group{fields: fields, first: int32(words), rule: first, rules: size})
 		next[shape] = first
 		first += size
-		m.words += (int(size) + 63) / 64 * len(fields)
+		words += (int(size) + 63) / 64 * len(fields)
 	}
+	m.late = make([]uint64, words)
 	m.owners, m.rules = make([]int32, len(rules)), make([][]int32, len(rules))
 	for i := range rules {
 		r := &rules[i]
@@ -125,7 +126,6 @@ func (b *builder) place() {
 	m := b.m
 	marks := make([]mark, m.postings[len(m.postings)-1])
 	end := slices.Clone(m.postings)
-	m.late = make([]uint64, m.words)
 	b.each(func(_ *group, test, word int32, bit uint64) {
 		t := &b.allTests[test]
 		if len(t.late) > 0 {

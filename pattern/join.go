@@ -1,9 +1,6 @@
 package pattern
 
-import (
-	"slices"
-	"sort"
-)
+import "slices"
 
 // A join looks for one leaf per test of a rule such that no two are in different
 // elements of one array.
@@ -200,5 +197,6 @@ func (s *scratch) blameFor(b *blame, i int, at int32) {
 
 // from returns those of the ascending trails that are not before one.
 func from(trails []int32, first int32) []int32 {
-	return trails[sort.Search(len(trails), func(i int) bool { return trails[i] >= first }):]
+	at, _ := slices.BinarySearch(trails, first)
+	return trails[at:]
 }

@@ -3,6 +3,7 @@ package pattern
 import (
 	"bytes"
 	"slices"
+	"sort"
 	"unicode/utf8"
 )
 
@@ -19,7 +20,7 @@ type list struct {
 	more *alternatives // nil when there are no others
 }
 
-// Alternatives are those that cannot be looked up: each has to be tried.
+// Alternatives are those that are more than a value, its kind, or its absence.
 type alternatives struct {
 	tokens     [][]byte // spellings of numbers that cannot be compared
 	intervals  []interval
@@ -51,7 +52,7 @@ const everyKind kinds = 1<<kindNull | 1<<kindTrue | 1<<kindFalse | 1<<kindNumber
 
 func (k kinds) has(one kind) bool { return k&(1<<one) != 0 }
 
-// others returns the alternatives that cannot be looked up, to be filled.
+// others returns the other alternatives, to be filled.
 func (l *list) others() *alternatives {
 	if l.more == nil {
 		l.more = &alternatives{}
@@ -151,15 +152,8 @@ func containsString(sorted []string, s []byte) bool {
 	if len(sorted) <= few {
 		return equalsAny(s, sorted)
 	}
-	low, high := 0, len(sorted)
-	for low < high {
-		if mid := (low + high) / 2; sorted[mid] < string(s) {
-			low = mid + 1
-		} else {
-			high = mid
-		}
-	}
-	return low < len(sorted) && sorted[low] == string(s)
+	at := sort.Search(len(sorted), func(i int) bool { return sorted[i] >= string(s) })
+	return at < len(sorted) && sorted[at] == string(s)
 }
 
 func containsNumber(sorted []float64, f float64) bool {

@@ -3,6 +3,7 @@ package pattern
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -113,15 +114,7 @@ func (a affixes) finish() {
 // those within it. Any affix of s sorts before s, and whatever sorts between the
 // two begins with that affix as well: so it is found from the last one before s.
 func (a affixes) longest(s []byte) int32 {
-	low, high := 0, len(a)
-	for low < high {
-		if mid := (low + high) / 2; a[mid].text <= string(s) {
-			low = mid + 1
-		} else {
-			high = mid
-		}
-	}
-	at := int32(low - 1)
+	at := int32(sort.Search(len(a), func(i int) bool { return a[i].text > string(s) })) - 1
 	for at != none && (len(s) < len(a[at].text) || string(s[:len(a[at].text)]) != a[at].text) {
 		at = a[at].within
 	}

@@ -20,8 +20,7 @@ type machine struct {
 	filed   [][]group // by field: groups to look at when the event has that field
 	always  []group   // groups that may match an event without any of their fields
 	absent  []int32   // fields that some rule wants to be missing
-	words   int       // of bits, in all groups
-	late    []uint64  // the bits that a lookup tells for certain
+	late    []uint64  // by word, the bits that a lookup tells for certain
 
 	postings []int32 // where each begins in marks; one more for the end
 	marks    []mark
@@ -193,8 +192,8 @@ func (s *scratch) begin(m *machine) {
 		clear(s.posted)
 		clear(s.verdicts)
 	}
-	s.met = atLeast(s.met, m.words)
-	clear(s.met[:m.words])
+	s.met = atLeast(s.met, len(m.late))
+	clear(s.met[:len(m.late)])
 	s.posted = atLeast(s.posted, len(m.postings))
 	s.verdicts = atLeast(s.verdicts, len(m.checks))
 }
@@ -270,7 +269,7 @@ func (m *machine) mark(s *scratch, bits []uint64, p int32) {
 		return
 	}
 	s.posted[p] = s.turn
-	bits = bits[:m.words]
+	bits = bits[:len(m.late)]
 	for _, k := range m.marks[m.postings[p]:m.postings[p+1]] {
 		bits[k.word] |= k.bits
 	}
@@ -324,8 +323,8 @@ func (m *machine) certain(s *scratch, g *group, word int32, all uint64) uint64 {
 func (m *machine) lookUpField(s *scratch, field int32) {
 	if s.cleared != s.turn {
 		s.cleared = s.turn
-		s.sure = atLeast(s.sure, m.words)
-		clear(s.sure[:m.words])
+		s.sure = atLeast(s.sure, len(m.late))
+		clear(s.sure[:len(m.late)])
 	}
 	c := &s.fields[field]
 	c.lookedUp = s.turn

@@ -173,16 +173,11 @@ func (p *parser) key() (key string, at int, err error) {
 func (p *parser) leave() { p.trail = p.trail[:len(p.trail)-1] }
 
 // invalidUTF8 returns the offset of the first byte that is not UTF-8, or -1.
-func invalidUTF8(text []byte) int {
-	if utf8.Valid(text) {
-		return -1
-	}
-	for i := 0; i < len(text); {
-		r, size := utf8.DecodeRune(text[i:])
-		if r == utf8.RuneError && size == 1 {
+func invalidUTF8(text string) int {
+	for i, r := range text {
+		if r == utf8.RuneError && !strings.HasPrefix(text[i:], "\uFFFD") {
 			return i
 		}
-		i += size
 	}
 	return -1
 }
@@ -193,7 +188,7 @@ func intern(s string) string { return unique.Make(s).Value() }
 
 // pattern reads the whole text.
 func (p *parser) pattern() ([]conjunction, error) {
-	if bad := invalidUTF8(p.text); bad >= 0 {
+	if bad := invalidUTF8(p.kept); bad >= 0 {
 		return nil, p.fail(bad, "invalid UTF-8")
 	}
 	if p.next() != '{' {

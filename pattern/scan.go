@@ -2,6 +2,7 @@ package pattern
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 )
 
@@ -21,7 +22,6 @@ const (
 type leaf struct {
 	text  []byte // a string without quotes and escapes; a number as spelled
 	kind  kind
-	field int32
 	next  int32 // the field's next leaf, or -1
 	trail int32 // the array elements around it, an index in scratch.trails
 
@@ -86,32 +86,19 @@ type node struct {
 	field int32 // the field at this path, or -1
 	keys  []string
 	nodes []*node
-
-	// The keys by hash: slots has the first of each, chain the others; one more
-	// than their number, so that 0 is none.
-	slots []int32 // as many as a power of two
-	chain []int32 // by key
+	index map[string]*node // instead of a search, where there are many keys
 }
 
 func newNode() *node { return &node{field: -1} }
 
-// slotOf hashes a key by what tells JSON keys apart quickly.
-func slotOf[T string | []byte](key T, slots int) int {
-	n := len(key)
-	if n == 0 {
-		return 0
-	}
-	return (n + 3*int(key[0]) + 5*int(key[n-1]) + 11*int(key[n/2])) & (slots - 1)
-}
-
 // child returns the node one key below, or nil.
 func (n *node) child(key []byte) *node {
-	if len(n.slots) == 0 {
-		return nil
+	if n.index != nil {
+		return n.index[string(key)]
 	}
-	for at := n.slots[slotOf(key, len(n.slots))]; at > 0; at = n.chain[at-1] {
-		if k := n.keys[at-1]; len(k) == len(key) && k == string(key) {
-			return n.nodes[at-1]
+	for i, k := range n.keys {
+		if len(key) == len(k) && string(key) == k {
+			return n.nodes[i]
 		}
 	}
 	return nil
@@ -138,33 +125,25 @@ func (n *node) add(key string, copied bool) *node {
 	case to != nil:
 		to = to.clone()
 		n.nodes[slices.Index(n.keys, key)] = to
-		return to
+	default:
+		to = newNode()
+		n.keys = append(n.keys, key)
+		n.nodes = append(n.nodes, to)
 	}
-	to = newNode()
-	n.keys = append(n.keys, key)
-	n.nodes = append(n.nodes, to)
-	n.chain = append(n.chain, 0)
-	if len(n.slots) < 4*len(n.keys) {
-		n.slots = make([]int32, 2*max(4, len(n.slots)))
-		clear(n.chain)
-		for i := range n.keys {
-			n.hang(i)
+	if n.index == nil && len(n.keys) > few {
+		n.index = make(map[string]*node, len(n.keys))
+		for i, k := range n.keys {
+			n.index[k] = n.nodes[i]
 		}
-	} else {
-		n.hang(len(n.keys) - 1)
+	}
+	if n.index != nil {
+		n.index[key] = to
 	}
 	return to
 }
 
-// hang puts a key into its slot.
-func (n *node) hang(i int) {
-	slot := slotOf(n.keys[i], len(n.slots))
-	n.chain[i] = n.slots[slot]
-	n.slots[slot] = int32(i + 1)
-}
-
 func (n *node) clone() *node {
-	return &node{n.field, slices.Clone(n.keys), slices.Clone(n.nodes), slices.Clone(n.slots), slices.Clone(n.chain)}
+	return &node{n.field, slices.Clone(n.keys), slices.Clone(n.nodes), maps.Clone(n.index)}
 }
 
 // scan reads the event once: it checks all of it and keeps the leaves that root
@@ -433,7 +412,7 @@ func (s *scratch) keep(f int32, k kind, text []byte, around int32) {
 	}
 	s.leaves = s.leaves[:at+1]
 	v := &s.leaves[at]
-	v.text, v.kind, v.field, v.next, v.trail = text, k, f, -1, around
+	v.text, v.kind, v.next, v.trail = text, k, -1, around
 	v.numberState, v.addressState = unread, unread
 	c := &s.fields[f]
 	if c.use != s.use {

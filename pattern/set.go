@@ -36,7 +36,6 @@ type layer struct {
 type snapshot[K comparable] struct {
 	keys     []K      // in the order they were added
 	removed  []uint64 // keys that are no more, a bit each
-	gone     int      // how many they are
 	root     *node
 	fields   int
 	machines []*machine
@@ -80,11 +79,10 @@ func (s *Set[K]) Remove(k K) {
 	copy(removed, s.next.removed)
 	removed[owner/64] |= 1 << (owner % 64)
 	s.next.removed = removed
-	s.next.gone++
 	if s.current.Load() == nil {
 		return
 	}
-	if s.next.gone > len(s.owners)+64 {
+	if len(s.next.keys) > 2*len(s.owners)+64 {
 		s.renumber()
 	}
 	s.store()

@@ -418,36 +418,6 @@ func (h *history) look(event int, dst []int, since int64) (got []int, moment int
 		h.events[event], got, since, h.truth[since][event], until, h.truth[until][event])
 }
 
-// TestNothingIsLeftBehind matches an event that keeps a Set busy, perhaps too
-// busy to finish. The next one must not see anything of it.
-func TestNothingIsLeftBehind(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector makes sync.Pool forget")
-	}
-	set := NewSet[int]()
-	set.Add(-1, parse(t, `{"a":["y"]}`))
-	for i := range 1000 {
-		set.Add(i, parse(t, fmt.Sprintf(`{"a":[{"wildcard":"*x%d*"}]}`, i)))
-	}
-	large := []byte(`{"a":["y"` + strings.Repeat(`,"`+strings.Repeat("z", 128)+`"`, 8_000) + `]}`)
-	if got, err := set.Match(large, nil); err == nil && !slices.Equal(got, []int{-1}) {
-		t.Errorf("Match of the large event = %v, want [-1]", got)
-	}
-	for event, want := range map[string][]int{`{"a":"z"}`: nil, `{"a":"-x7-"}`: {7}, `{"a":"y"}`: {-1}} {
-		if got, err := set.Match([]byte(event), nil); err != nil || !slices.Equal(got, want) {
-			t.Errorf("Match(%s) = %v, %v, want %v", event, got, err, want)
-		}
-	}
-	for _, broken := range []string{`{"a":"y"`, `{"a":["y","x1`, `{"a":"y"} x`} {
-		if got, err := set.Match([]byte(broken), []int{5}); err == nil || !slices.Equal(got, []int{5}) {
-			t.Errorf("Match(%s) = %v, %v, want an error", broken, got, err)
-		}
-		if got, err := set.Match([]byte(`{"a":"-x8-"}`), nil); err != nil || !slices.Equal(got, []int{8}) {
-			t.Errorf("Match after %s = %v, %v, want [8]", broken, got, err)
-		}
-	}
-}
-
 // TestMatchWaitsForNoLock holds every lock of a Set, as if somebody were in the
 // middle of Add for good: Match goes on with what there is. The first Match of
 // all is another matter, since it builds the index.
@@ -463,7 +433,7 @@ func TestMatchWaitsForNoLock(t *testing.T) {
 	set.Remove("x")
 	held := locks(reflect.ValueOf(set).Elem())
 	if len(held) == 0 {
-		t.Skip("a Set has no locks")
+		t.Fatal("no lock of the Set was found: this proves nothing")
 	}
 	for _, l := range held {
 		l.Lock()

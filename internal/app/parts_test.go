@@ -14,10 +14,9 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
-// A program that has lost its address is of no use: it ends, for whoever started
-// it to start it again.
-func TestRunEndsWhenAPartCannotGoOn(t *testing.T) {
-	t.Parallel()
+// newApp is a program of the defaults, on a free port.
+func newApp(t *testing.T) *App {
+	t.Helper()
 	c, err := config.Parse("defaults", config.Default(), Kinds())
 	if err != nil {
 		t.Fatal(err)
@@ -27,6 +26,14 @@ func TestRunEndsWhenAPartCannotGoOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return a
+}
+
+// A program that has lost its address is of no use: it ends, for whoever started
+// it to start it again.
+func TestRunEndsWhenAPartCannotGoOn(t *testing.T) {
+	t.Parallel()
+	a := newApp(t)
 	if err := a.listener.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -43,15 +50,7 @@ func TestRunEndsWhenAPartCannotGoOn(t *testing.T) {
 // A load balancer sends nobody here before events can be taken in.
 func TestItIsReadyOnlyWhileItRuns(t *testing.T) {
 	t.Parallel()
-	c, err := config.Parse("defaults", config.Default(), Kinds())
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Listen, c.Store = "127.0.0.1:0", "sqlite:"+t.TempDir()
-	a, err := New(t.Context(), Options{Config: c})
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := newApp(t)
 	defer func() { _ = a.close() }()
 	w := httptest.NewRecorder()
 	a.ready(w, httptest.NewRequest("GET", "/readyz", nil))

@@ -134,21 +134,22 @@ var client = &http.Client{Timeout: patience, Transport: &http.Transport{
 
 func get(t *testing.T, url string) (status int, body string) {
 	t.Helper()
-	resp, err := client.Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(text)
+	return ask(t, http.MethodGet, url, "")
 }
 
 func post(t *testing.T, url, body string) (status int, answer string) {
 	t.Helper()
-	resp, err := client.Post(url, "application/json", strings.NewReader(body))
+	return ask(t, http.MethodPost, url, body)
+}
+
+func ask(t *testing.T, method, url, body string) (status int, answer string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

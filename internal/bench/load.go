@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"runtime"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,35 +26,47 @@ func dial(address string) (*client, error) {
 	return &client{conn, bufio.NewReaderSize(conn, 4<<10)}, nil
 }
 
-// do sends a request and gives the status of the answer.
-func (c *client) do(request []byte) (status int, err error) {
+// do sends a request. An answer other than 2xx is an error.
+func (c *client) do(request []byte) error {
 	if _, err := c.conn.Write(request); err != nil {
-		return 0, err
+		return err
 	}
 	line, err := c.in.ReadSlice('\n')
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if len(line) < 12 {
-		return 0, fmt.Errorf("answer %q", line)
+		return fmt.Errorf("answer %q", line)
 	}
-	if status, err = strconv.Atoi(string(line[9:12])); err != nil {
-		return 0, err
+	if line[9] != '2' {
+		return fmt.Errorf("answered %s", line[9:12])
 	}
 	length, err := readHead(c.in)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	_, err = io.CopyN(io.Discard, c.in, int64(length))
-	return status, err
+	return err
 }
 
 // post sends requests from some clients as fast as the answers come, and says
 // which were accepted. It ends early when the server goes away.
 func post(address string, requests [][]byte, clients int) (accepted []bool, err error) {
 	accepted = make([]bool, len(requests))
+	err = share(address, len(requests), clients, func(c *client, i int) error {
+		if err := c.do(requests[i]); err != nil {
+			return err
+		}
+		accepted[i] = true
+		return nil
+	})
+	return accepted, err
+}
+
+// share has some clients do n things, each as soon as one is free for it.
+func share(address string, n, clients int, do func(c *client, i int) error) error {
 	var next atomic.Int64
-	err = parallel(clients, func(int) error {
+	return parallel(clients, func(int) error {
 		c, err := dial(address)
 		if err != nil {
 			return err
@@ -63,19 +74,14 @@ func post(address string, requests [][]byte, clients int) (accepted []bool, err 
 		defer c.conn.Close()
 		for {
 			i := int(next.Add(1)) - 1
-			if i >= len(requests) {
+			if i >= n {
 				return nil
 			}
-			status, err := c.do(requests[i])
-			if err != nil {
-				return err
-			}
-			if accepted[i] = status >= 200 && status < 300; !accepted[i] {
-				return fmt.Errorf("request %d was answered %d", i, status)
+			if err := do(c, i); err != nil {
+				return fmt.Errorf("request %d: %w", i, err)
 			}
 		}
 	})
-	return accepted, err
 }
 
 // offer sends requests at a steady rate whatever the answers, and gives when each
@@ -83,29 +89,12 @@ func post(address string, requests [][]byte, clients int) (accepted []bool, err 
 func offer(address string, requests [][]byte, rate float64, clients int, begin time.Time) (due, answered []time.Duration, err error) {
 	due, answered = make([]time.Duration, len(requests)), make([]time.Duration, len(requests))
 	start := time.Since(begin) + 20*time.Millisecond
-	var next atomic.Int64
-	err = parallel(clients, func(int) error {
-		c, err := dial(address)
-		if err != nil {
-			return err
-		}
-		defer c.conn.Close()
-		for {
-			i := int(next.Add(1)) - 1
-			if i >= len(requests) {
-				return nil
-			}
-			due[i] = start + time.Duration(float64(i)/rate*float64(time.Second))
-			time.Sleep(due[i] - time.Since(begin))
-			status, err := c.do(requests[i])
-			if err == nil && (status < 200 || status > 299) {
-				err = fmt.Errorf("request %d was answered %d", i, status)
-			}
-			if err != nil {
-				return err
-			}
-			answered[i] = time.Since(begin)
-		}
+	err = share(address, len(requests), clients, func(c *client, i int) error {
+		due[i] = start + time.Duration(float64(i)/rate*float64(time.Second))
+		time.Sleep(due[i] - time.Since(begin))
+		err := c.do(requests[i])
+		answered[i] = time.Since(begin)
+		return err
 	})
 	return due, answered, err
 }

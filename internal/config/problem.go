@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/tocsin-sec/tocsin/internal/spelling"
 )
 
 // A Problem is one thing that is wrong with a configuration, and where.
@@ -66,33 +68,9 @@ func nearest(word string, known []string) string {
 	word = plain.Replace(strings.ToLower(word))
 	best, distance := "", max(1, len(word)/3)+1
 	for _, k := range known {
-		if n := edits(word, plain.Replace(strings.ToLower(k))); n < distance {
+		if n := spelling.Edits(word, plain.Replace(strings.ToLower(k))); n < distance {
 			best, distance = k, n
 		}
 	}
 	return best
-}
-
-// edits is how many letters have to be put in, left out, changed or swapped with
-// their neighbour to make b of a (optimal string alignment).
-func edits(a, b string) int {
-	older, old, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		older, old, row = old, row, older
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			change := 1
-			if a[i-1] == b[j-1] {
-				change = 0
-			}
-			row[j] = min(old[j]+1, row[j-1]+1, old[j-1]+change)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], older[j-2]+1)
-			}
-		}
-	}
-	return row[len(b)]
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/tocsin-sec/tocsin/internal/spelling"
 )
 
 // envelopeValues tells of empty strings where there never are any, and of regions
@@ -140,7 +142,7 @@ func (l *linter) source(s *node) {
 // nearSeverity is an error where the two differ in case and punctuation, or in a
 // letter or two of a long word: what is farther off may be something new.
 func nearSeverity(word, near string) Severity {
-	if a, b := plain(word), plain(near); a == b || len(a) >= len("aws.inspector") && edits(a, b) <= 2 {
+	if a, b := plain(word), plain(near); a == b || len(a) >= len("aws.inspector") && spelling.Edits(a, b) <= 2 {
 		return Error
 	}
 	return Warning

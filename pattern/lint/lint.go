@@ -19,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tocsin-sec/tocsin/internal/spelling"
 	"github.com/tocsin-sec/tocsin/pattern"
 )
 
@@ -245,7 +246,7 @@ func nearest(word string, known []string) string {
 		if d := len(p) - len(word); d >= distance || -d >= distance {
 			continue
 		}
-		if n := edits(word, p); n < distance {
+		if n := spelling.Edits(word, p); n < distance {
 			best, distance = k, n
 		}
 	}
@@ -255,30 +256,6 @@ func nearest(word string, known []string) string {
 var plainly = strings.NewReplacer("-", "", "_", "", " ", "", "\t", "")
 
 func plain(s string) string { return plainly.Replace(strings.ToLower(s)) }
-
-// edits is how many letters have to be put in, left out, changed or swapped with
-// their neighbour to make b of a (optimal string alignment).
-func edits(a, b string) int {
-	older, old, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		older, old, row = old, row, older
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			change := 1
-			if a[i-1] == b[j-1] {
-				change = 0
-			}
-			row[j] = min(old[j]+1, row[j-1]+1, old[j-1]+change)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], older[j-2]+1)
-			}
-		}
-	}
-	return row[len(b)]
-}
 
 // list is "a", "a and b" or "a, b and c", of many the first few.
 func list(words []string) string {
