@@ -201,6 +201,7 @@ func TestNumbers(t *testing.T) {
 
 func TestUnicodeAndFolding(t *testing.T) {
 	checkExamples(t, []example{
+		{"the replacement character itself", "{\"a\":[\"\uFFFD\"]}", "{\"a\":\"\uFFFD\"}", true},
 		{"upper and lower case", `{"a":[{"equals-ignore-case":"AbC-1_x"}]}`, `{"a":"aBc-1_X"}`, true},
 		{"one letter more", `{"a":[{"equals-ignore-case":"abc"}]}`, `{"a":"abcd"}`, false},
 		{"one letter less", `{"a":[{"equals-ignore-case":"abc"}]}`, `{"a":"ab"}`, false},

@@ -32,6 +32,7 @@ func TestErrorsSayWhere(t *testing.T) {
 		{"no JSON", `{"a":["x",]}`, `$.a[1] (offset 10): unexpected character ']', expected a value`},
 		{"cut short", `{"a":["x"`, `$.a (offset 9): unexpected end of JSON input`},
 		{"something after it", `{"a":["x"]} "`, `$ (offset 12): unexpected text after the pattern`},
+		{"no UTF-8", "{\"a\":[\"\uFFFDx\xff\"]}", `$ (offset 11): invalid UTF-8`},
 		{"nothing", ``, `$ (offset 0): Filter is not an object`},
 		{"too many stars", `{"a":{"b":[{"wildcard":"*:*:*:*:*:event-bus/*"}]}}`, `$.a.b (offset 0): ` + tooComplex},
 	} {
