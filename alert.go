@@ -1,7 +1,6 @@
 package tocsin
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -18,6 +17,13 @@ type Alert struct {
 	// Detection is the newest version of the finding that was folded in.
 	Detection
 
+	// OwnLevel and OwnTitle are as the finding has them, where a route says
+	// otherwise; OwnUnknown says that the finding has no level, where a route gives
+	// it one. [Alert.Own] is the alert with them.
+	OwnLevel   Level  `json:"own_level,omitempty"`
+	OwnUnknown bool   `json:"own_unknown,omitempty"`
+	OwnTitle   string `json:"own_title,omitempty"`
+
 	// Worst is the highest level the alert ever had. People are told when it rises.
 	Worst Level `json:"worst"`
 	// Occurrences is how often it happened: the count that the newest version of the
@@ -29,7 +35,11 @@ type Alert struct {
 	Paths []string `json:"paths,omitempty"`
 
 	OpenedAt time.Time `json:"opened_at"`
-	// ChangedAt is when anything of it changed last.
+	// ReopenedAt is when its present episode began, if it is not the first.
+	ReopenedAt time.Time `json:"reopened_at,omitzero"`
+	// HeardAt is when an event was folded in last, ChangedAt when anything of it
+	// changed last.
+	HeardAt     time.Time `json:"heard_at,omitzero"`
 	ChangedAt   time.Time `json:"changed_at"`
 	AckedAt     time.Time `json:"acked_at,omitzero"`
 	AckedBy     string    `json:"acked_by,omitempty"`
@@ -42,6 +52,31 @@ type Alert struct {
 	Previous int64 `json:"previous,omitempty"`
 	// Told are the receivers that were told of its opening.
 	Told []string `json:"told,omitempty"`
+
+	// Team owns it, and Assignee has taken it on or was given it.
+	Team     string `json:"team,omitempty"`
+	Assignee string `json:"assignee,omitempty"`
+	// FirstAckAt is when a person first took it on in this episode; AckExpires is
+	// when an acknowledgement that was not followed by more runs out.
+	FirstAckAt time.Time `json:"first_ack_at,omitzero"`
+	AckExpires time.Time `json:"ack_expires,omitzero"`
+	// SnoozedUntil is until when nobody is told of it.
+	SnoozedUntil time.Time `json:"snoozed_until,omitzero"`
+	SnoozedBy    string    `json:"snoozed_by,omitempty"`
+	// Held says why its opening was not told yet; nil once it was.
+	Held *Hold `json:"held,omitempty"`
+	// Escalation is how far the telling of people has come; nil without a policy.
+	Escalation *Escalation `json:"escalation,omitempty"`
+	// SaidAt is when its state was told last. Unsaid is what became new since then
+	// and is told at SayAt.
+	SaidAt time.Time `json:"said_at,omitzero"`
+	Unsaid []Change  `json:"unsaid,omitempty"`
+	SayAt  time.Time `json:"say_at,omitzero"`
+	// Tags are what routes put on it.
+	Tags map[string]string `json:"tags,omitempty"`
+	// Terms are those under which it lives, as they were when it opened or got worse
+	// than ever.
+	Terms *Terms `json:"terms,omitempty"`
 }
 
 // A Status is where an alert stands.
@@ -68,6 +103,10 @@ const (
 
 	ReasonArchived  Reason = "archived"  // archived in GuardDuty
 	ReasonRecovered Reason = "recovered" // the source says that it is over
+
+	ReasonQuiet       Reason = "quiet"        // silent for several of the detector's publishing periods
+	ReasonStale       Reason = "stale"        // no occurrence for days
+	ReasonAccountLeft Reason = "account_left" // the configuration says that the account left the organisation
 )
 
 // Reasons are those that a person may give.
@@ -83,10 +122,6 @@ func ParseReason(s string) (Reason, error) {
 	return "", fmt.Errorf("reason %q is none of %v", s, Reasons())
 }
 
-// reopenWindow is how long after its source closed it an alert may open again as
-// itself; later, or after a person closed it, a new alert opens.
-const reopenWindow = 10 * time.Minute
-
 // An Activity is what a fold did.
 type Activity struct {
 	Verdict Verdict
@@ -94,6 +129,9 @@ type Activity struct {
 	Tell Kind
 	// Changes are what is new, for a message and the timeline.
 	Changes []Change
+	// Restart says that whoever was being told is told from the beginning: the
+	// alert got worse after somebody had taken it on.
+	Restart bool
 }
 
 // A Change is one difference between two versions of an alert.
@@ -117,13 +155,16 @@ func (a Alert) Fold(d Detection, now time.Time) (Alert, Activity) {
 	if a.Status == "" {
 		return open(d, 0, now)
 	}
+	own := d
+	d = a.Terms.bound(d)
 	news := d.newerThan(a.Detection)
 	if a.Status == StatusClosed && news && !d.Over && !a.reopens(now) {
-		return open(d, a.ID, now)
+		return open(own, a.ID, now) // the terms were this one's
 	}
 
 	before := a
 	a.Events++
+	a.HeardAt = now
 	if news || d.Count == 0 {
 		a.count(d)
 	}
@@ -137,6 +178,7 @@ func (a Alert) Fold(d Detection, now time.Time) (Alert, Activity) {
 	first := earliest(a.FirstSeen, d.FirstSeen)
 	created := earliest(a.CreatedAt, d.CreatedAt)
 	a.Detection = d
+	a.keepOwn(own)
 	a.FirstSeen, a.CreatedAt = first, created
 	a.Worst = max(a.Worst, d.Level)
 	return a.settle(before, now)
@@ -147,17 +189,21 @@ func (a Alert) settle(before Alert, now time.Time) (Alert, Activity) {
 	act := Activity{Verdict: Updated, Changes: changes(before, a)}
 	switch {
 	case a.Over && a.Status != StatusClosed:
-		a.Status, a.ClosedAt, a.ClosedBy, a.CloseReason = StatusClosed, now, a.Dialect, overReason(a.Detection)
+		if a.terms().MarkOver {
+			return a.say(act.Changes, now), act
+		}
+		a = a.end(a.Dialect, overReason(a.Detection), now)
 		act.Verdict, act.Tell = Closed, TellClosed
 	case a.Status == StatusClosed && !a.Over:
-		a.Status, a.ClosedAt, a.ClosedBy, a.CloseReason = StatusOpen, time.Time{}, "", ""
-		a.AckedAt, a.AckedBy = time.Time{}, ""
-		a.Reopened++
+		a = a.begin(now)
 		act.Verdict, act.Tell = Opened, TellOpened
-	case a.Worst > before.Worst && a.Status != StatusClosed:
-		// Whoever acknowledged it acknowledged something smaller.
-		a.Status, a.AckedAt, a.AckedBy = StatusOpen, time.Time{}, ""
-		act.Tell = TellRaised
+	case a.Status == StatusClosed:
+	case a.Worst > before.Worst:
+		// Whoever acknowledged or snoozed it did so to something smaller.
+		act.Tell, act.Restart = TellRaised, before.Status != StatusOpen || before.Snoozed(now)
+		a = a.awake().said(now)
+	default:
+		a = a.say(act.Changes, now)
 	}
 	return a, act
 }
@@ -167,7 +213,7 @@ func (a Alert) settle(before Alert, now time.Time) (Alert, Activity) {
 func open(d Detection, previous int64, now time.Time) (Alert, Activity) {
 	a := Alert{
 		Status: StatusOpen, Detection: d, Worst: d.Level, Events: 1, Paths: with(nil, d.Path),
-		OpenedAt: now, ChangedAt: now, Previous: previous,
+		OpenedAt: now, HeardAt: now, ChangedAt: now, SaidAt: now, Previous: previous,
 	}
 	a.count(d)
 	if d.Over {
@@ -175,30 +221,6 @@ func open(d Detection, previous int64, now time.Time) (Alert, Activity) {
 		return a, Activity{Verdict: Closed}
 	}
 	return a, Activity{Verdict: Opened, Tell: TellOpened}
-}
-
-// Acknowledge says that by has taken the alert on. The first acknowledgement
-// stands; a later one is an error that names the first.
-func (a Alert) Acknowledge(by string, now time.Time) (Alert, error) {
-	if a.Status != StatusOpen {
-		return a, &StateError{Alert: a, Doing: "acknowledge"}
-	}
-	now = Millis(now)
-	a.Status, a.AckedBy, a.AckedAt, a.ChangedAt = StatusAcked, by, now, now
-	return a, nil
-}
-
-// Close ends the alert because a person says so.
-func (a Alert) Close(by string, reason Reason, now time.Time) (Alert, error) {
-	if reason == "" {
-		return a, errors.New("closing needs a reason")
-	}
-	if a.Status == StatusClosed {
-		return a, &StateError{Alert: a, Doing: "close"}
-	}
-	now = Millis(now)
-	a.Status, a.ClosedBy, a.CloseReason, a.ClosedAt, a.ChangedAt = StatusClosed, by, reason, now, now
-	return a, nil
 }
 
 // A StateError says that an alert is not in a state for what was asked of it.
@@ -209,10 +231,11 @@ type StateError struct {
 
 func (e *StateError) Error() string {
 	a := e.Alert
-	switch a.Status {
-	case StatusAcked:
+	switch {
+	case e.Doing != "acknowledge" && a.Status != StatusClosed:
+	case a.Status == StatusAcked:
 		return fmt.Sprintf("alert %d: already acknowledged by %s at %s", a.ID, a.AckedBy, a.AckedAt.UTC().Format(time.RFC3339))
-	case StatusClosed:
+	case a.Status == StatusClosed:
 		return fmt.Sprintf("alert %d: already closed by %s (%s) at %s", a.ID, a.ClosedBy, a.CloseReason, a.ClosedAt.UTC().Format(time.RFC3339))
 	}
 	return fmt.Sprintf("alert %d: cannot %s: it is %s", a.ID, e.Doing, a.Status)
@@ -229,8 +252,16 @@ func (a *Alert) count(d Detection) {
 
 // reopens says whether news opens the closed alert itself again.
 func (a Alert) reopens(now time.Time) bool {
-	bySource := a.CloseReason == ReasonArchived || a.CloseReason == ReasonRecovered
-	return bySource && now.Sub(a.ClosedAt) <= reopenWindow
+	t := a.terms()
+	window := t.Reopen
+	switch a.CloseReason {
+	case ReasonFalsePositive, ReasonAcceptedRisk:
+		return false
+	case ReasonFixed, ReasonExpected, ReasonDuplicate, ReasonOther:
+		window = t.ReopenAfterPerson
+	case ReasonArchived, ReasonRecovered, ReasonQuiet, ReasonStale, ReasonAccountLeft:
+	}
+	return window > 0 && now.Sub(a.ClosedAt) <= window
 }
 
 // newerThan orders versions by UpdatedAt, then count, then over. Versions

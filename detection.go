@@ -57,6 +57,9 @@ type Detection struct {
 	Actor    Actor    `json:"actor"`
 	// Role says whether our resource is the "TARGET" or the "ACTOR".
 	Role string `json:"role,omitempty"`
+	// Linked are the ids of all findings that are signals of an attack sequence, as
+	// their own Detections have them in ID.
+	Linked []string `json:"linked,omitempty"`
 	// Facts are what a person needs at 3 a.m., most important first, at most 12.
 	Facts []Fact `json:"facts,omitempty"`
 	// Command is the first thing to run: read-only, filled in, shell-quoted.

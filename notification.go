@@ -2,15 +2,26 @@ package tocsin
 
 import "time"
 
-// A Notification is one message owed to one receiver because of one change of
-// one alert. It is written in the same transaction as the change.
+// A Notification is one message owed to one place because of one change of one
+// alert. It is written in the same transaction as the change. The place is what
+// the receiver's settings name, or the address of a person's contact method.
 type Notification struct {
 	ID       int64  `json:"id"`
-	Alert    int64  `json:"alert"`
+	Alert    int64  `json:"alert"` // 0 where it is about none: a code, a reminder
 	Receiver string `json:"receiver"`
-	Kind     Kind   `json:"kind"`
-	// Why says by what the receiver came to be told: "route 2", "fallback".
+	// Person and Contact say whose contact method it goes to; empty and 0 for the
+	// receiver's own place.
+	Person  string `json:"person,omitempty"`
+	Contact int64  `json:"contact,omitempty"`
+	Kind    Kind   `json:"kind"`
+	// Why says by what they came to be told: "route 2", "fallback", "policy
+	// around-the-clock, step 2".
 	Why string `json:"why,omitempty"`
+	// Text is what a note says.
+	Text string `json:"text,omitempty"`
+	// Digest says that it is not sent by itself: once it is due, one message tells
+	// of all that wait so for the same place.
+	Digest bool `json:"digest,omitempty"`
 	// Changes are what the alert's change brought, for the message.
 	Changes []Change `json:"changes,omitempty"`
 
@@ -38,13 +49,24 @@ type Kind string
 
 // The kinds.
 const (
-	TellOpened Kind = "opened" // a new alert, or one that is open again
-	TellRaised Kind = "raised" // it is worse than it ever was
-	TellClosed Kind = "closed" // it is over
+	TellOpened       Kind = "opened"       // a new alert, or one that is open again
+	TellRaised       Kind = "raised"       // it is worse than it ever was
+	TellUpdated      Kind = "updated"      // something material of it is new
+	TellAcknowledged Kind = "acknowledged" // somebody has taken it on
+	TellChanged      Kind = "changed"      // it was assigned, snoozed, handed to another team, or is open again
+	TellClosed       Kind = "closed"       // it is over
+
+	TellDigest Kind = "digest" // several alerts in one message
+	TellCode   Kind = "code"   // the code that proves an address
+	TellNote   Kind = "note"   // something to know that is about no single alert: a gap ahead, a hand-off, the end of a silence
 )
 
-// A State is where a notification stands. It ends in delivered, failed or parked
-// and nothing else.
+// Calls reports whether the message calls for somebody to act, so that nobody
+// needs it once the alert is taken or over.
+func (k Kind) Calls() bool { return k == TellOpened || k == TellRaised || k == TellDigest }
+
+// A State is where a notification stands. It ends in delivered, failed,
+// parked, shadow or cancelled and nothing else.
 type State string
 
 // The states.
@@ -52,5 +74,7 @@ const (
 	Pending   State = "pending"   // owed: not tried, being tried, or to be tried again
 	Delivered State = "delivered" // the receiver took it
 	Failed    State = "failed"    // the receiver refused it for good
-	Parked    State = "parked"    // its deadline passed, or nobody needs it any more; it is shown and can be sent again by hand
+	Parked    State = "parked"    // its deadline passed; it is shown and can be sent again by hand
+	Shadow    State = "shadow"    // a route in shadow would have told it; nothing is ever sent
+	Cancelled State = "cancelled" // nobody needs it any more: the alert was acknowledged or closed before
 )

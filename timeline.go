@@ -6,8 +6,12 @@ import "time"
 type Entry struct {
 	Alert int64     `json:"alert"`
 	At    time.Time `json:"at"`
-	// Kind is "opened", "updated", "appended", "raised", "reopened", "closed",
-	// "acknowledged" or "note".
+	// Kind says what happened. By an event: "opened", "updated", "appended",
+	// "raised", "reopened", "closed", "silenced", "suppressed". By a person:
+	// "acknowledged", "unacknowledged", "assigned", "snoozed", "escalated",
+	// "reassigned", "policy", "closed", "muted", "note". By the clock: "told",
+	// "skipped", "fallback", "exhausted", "reminded", "held", "released", "awake",
+	// "unacknowledged", "closed".
 	Kind string `json:"kind"`
 	// By is who did it: a person, the way by which the event came ("sns:org-topic"),
 	// or empty for tocsin itself.

@@ -77,6 +77,7 @@ func (f Finding) Detection() tocsin.Detection {
 		Resource: r.ours.resource(),
 		Actor:    r.actor(),
 		Role:     strings.ToUpper(clip(service.get("resourceRole").text(), 20)),
+		Linked:   r.story.findings,
 		Facts:    r.facts(),
 		Command:  r.command(),
 

@@ -1,6 +1,7 @@
 package guardduty
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 // word.
 type story struct {
 	signals    []string
-	findings   []string // ids of findings that are signals
+	findings   []string // ids of findings that are signals, each once
 	count      int
 	begin, end time.Time
 	tactics    []string
@@ -50,8 +51,8 @@ func (st *story) signal(v value) {
 	if len(st.signals) < 50 {
 		st.signals = append(st.signals, first(v.get("name").text(), v.get("type").text()))
 	}
-	if v.get("type").is("FINDING") && len(st.findings) < 50 {
-		st.findings = append(st.findings, lastSegment(v.get("uid").text()))
+	if v.get("type").is("FINDING") {
+		st.finding(digest(lastSegment(v.get("uid").text())))
 	}
 	if t := firstTime(v.get("firstSeenAt").time(), v.get("createdAt").time()); !t.IsZero() && (st.begin.IsZero() || t.Before(st.begin)) {
 		st.begin = t
@@ -60,6 +61,12 @@ func (st *story) signal(v value) {
 		st.end = t
 	}
 	v.get("signalIndicators").list(func(v value) bool { st.indicator(v); return true })
+}
+
+func (st *story) finding(id string) {
+	if id != "" && len(st.findings) < maxSignals && !slices.Contains(st.findings, id) {
+		st.findings = append(st.findings, id)
+	}
 }
 
 func firstTime(a, b time.Time) time.Time {

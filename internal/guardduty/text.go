@@ -21,6 +21,7 @@ const (
 	maxName        = 28  // a name within a headline
 	maxIdentity    = 300 // AWS: a finding's id is at most 300 characters
 	maxTags        = 50  // AWS: a resource has at most 50 tags
+	maxSignals     = 100 // AWS: an attack sequence has at most 100 signals
 )
 
 // clean makes one line of valid UTF-8 out of text from outside: control
