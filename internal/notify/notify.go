@@ -43,10 +43,101 @@ type Message struct {
 	Why      string
 	// AlertURL is the alert's page here, or "" where no public URL is known.
 	AlertURL string
-	// Ref is what this receiver called its first message of the alert, or "".
+	// Ref is what this place called its first message of the alert, or "". A
+	// receiver that can edit its messages edits that one, and tells what is new in
+	// its thread.
 	Ref string
 	// At is when the notification came to be owed.
 	At time.Time
+
+	// To is the address of a person's contact method, as [Kind.Address] made it, or
+	// "" for the place that the receiver's settings name. Person is whose it is.
+	To     string
+	Person string
+	// Team owns the alert; OnCall are its people on call at the moment.
+	Team   string
+	OnCall []string
+	// Seen is how many earlier alerts had the same type in the same account.
+	Seen int64
+	// Actions are what the reader may do from where they are.
+	Actions []Action
+	// Digest are the alerts that a digest lists, worst first, without Alert.
+	Digest []Item
+	// Text is what a note says, Code what a code message is for. Both have no Alert.
+	Text, Code string
+}
+
+// An Item is one line of a digest.
+type Item struct {
+	Alert   tocsin.Alert
+	Account tocsin.Account
+	URL     string // the alert's page here, or ""
+}
+
+// An Action is something that the reader of a message may do.
+type Action struct {
+	Do Do
+	// Label is the word on the button: "Acknowledge".
+	Label string
+	// URL does it from anywhere: signed, for one use, and for this reader alone; it
+	// leads to a page with one button, since mail programs open links by
+	// themselves. It is "" where no public URL is known.
+	URL string
+	// Reply is what to send back where people answer by text: "4821a".
+	Reply string
+}
+
+// Do is what can be done to an alert from a message.
+type Do string
+
+// What can be done. Expected closes the alert as expected.
+const (
+	DoAcknowledge Do = "acknowledge"
+	DoEscalate    Do = "escalate"
+	DoExpected    Do = "expected"
+	DoClose       Do = "close"
+)
+
+// An Answer is what somebody did with a message: pressed a button, sent a reply,
+// pressed a key.
+type Answer struct {
+	// ID is what the vendor calls the answer, so that one that is delivered twice
+	// is done once; "" if it has none.
+	ID    string
+	Alert int64
+	Do    Do
+	// From is who, as the receiver calls people: the address of a contact method
+	// ("U012AB3CD", "+4930123456"). Somebody whom no contact method names is refused.
+	From string
+	Note string // what they wrote with it
+}
+
+// A Reply is what came of an answer, in one line that names who and when.
+type Reply struct {
+	Text string
+	// Alert is as it is afterwards; its Account is for rendering.
+	Alert   tocsin.Alert
+	Account tocsin.Account
+}
+
+// A Listener is a notifier that brings answers over a connection of its own
+// (Slack's Socket Mode). Listen runs until ctx ends; it connects again by itself.
+type Listener interface {
+	Listen(ctx context.Context) error
+}
+
+// A Follower is a notifier whose settings decide whether it is told how an alert
+// stands, where its kind's Follows says only that it can be. An incoming webhook
+// of Slack cannot edit, so that each change would be one more message.
+type Follower interface {
+	Follows() bool
+}
+
+// Placed is a notifier whose settings decide whether there is a place that it
+// tells: without one it tells single people alone. One that is not Placed has a
+// place.
+type Placed interface {
+	Placed() bool
 }
 
 // Env is what a notifier is given besides its settings.
@@ -56,6 +147,16 @@ type Env struct {
 	Now  func() time.Time
 	HTTP *http.Client // has a timeout, follows no redirects
 	Out  io.Writer    // where the console notifier writes
+	// Handle mounts what the vendor calls back, at CallbackURL and below. It is
+	// reachable for everybody: the handler checks signatures. Nil in tests that
+	// need none.
+	Handle func(http.Handler)
+	// CallbackURL is how the world reaches it, "https://tocsin.example.com/act/soc",
+	// or "" where no public URL is known.
+	CallbackURL string
+	// Act does what somebody answered; nil where nothing can be done. An error of
+	// it is fit to be shown to them.
+	Act func(ctx context.Context, a Answer) (Reply, error)
 }
 
 // A Kind is one way to tell people, described once for decoder, reference and
@@ -70,6 +171,22 @@ type Kind struct {
 	Rate float64
 	// Patience is how long a message is tried before it is parked.
 	Patience time.Duration
+	// Follows says that it shows how an alert stands, not only that it calls: it is
+	// told of acknowledgements and other changes too.
+	Follows bool
+	// Edits says that a later message of an alert edits the first, so that people who
+	// were called by it are shown how the alert stands.
+	Edits bool
+	// Interrupts says that it wakes people: a person is told by it only what calls
+	// for them.
+	Interrupts bool
+	// Address reads the address of a person's contact method and gives it as the
+	// vendor writes it ("+49 30 123456" is "+4930123456"). Nil: it cannot tell
+	// single people.
+	Address func(text string) (string, error)
+	// Burst is how many messages one address is sent within 15 minutes before they
+	// are told in digests; 0 is 60.
+	Burst int
 }
 
 // Define makes a Kind of the function that checks settings of type C and builds

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tocsin-sec/tocsin/internal/secret"
 )
 
 const (
@@ -43,7 +45,26 @@ func (e *StatusError) Error() string {
 var standing = map[string]string{"Content-Type": "application/json", "User-Agent": "tocsin"}
 
 // Post sends body to address and returns the beginning (at most 64 KiB) of the
-// reply. Anything but a 2xx is an error, and says what can be done about it:
+// reply. It is a [Request] with the method POST.
+func Post(ctx context.Context, client *http.Client, address string, headers http.Header, body []byte) ([]byte, error) {
+	return Request{Method: http.MethodPost, URL: address, Headers: headers, Body: body}.Send(ctx, client)
+}
+
+// A Request is one request to a receiver.
+type Request struct {
+	Method  string // "" is GET
+	URL     string
+	Headers http.Header
+	Body    []byte
+	// Most is how much of the reply is read, in bytes; 0 is 64 KiB.
+	Most int64
+	// Secrets are taken out of what the receiver says, before it is cut to fit an
+	// error. What is secret in URL and headers is so in any case.
+	Secrets []secret.String
+}
+
+// Send makes the request and returns the beginning of the reply. Anything but a
+// 2xx is an error, and says what can be done about it:
 //
 //   - network errors, 408, 425, 429 and 5xx may be tried again, a 429 or 503 not
 //     before its Retry-After (seconds or a date, RFC 9110 section 10.2.3; at most
@@ -52,14 +73,14 @@ var standing = map[string]string{"Content-Type": "application/json", "User-Agent
 //
 // Content-Type is application/json unless headers say otherwise. No error holds
 // the address beyond its host, or the value of a header.
-func Post(ctx context.Context, client *http.Client, address string, headers http.Header, body []byte) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
+func (r Request) Send(ctx context.Context, client *http.Client) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, r.Method, r.URL, bytes.NewReader(r.Body))
 	if err != nil || req.URL.Host == "" {
 		// The error itself would quote the address, which may be a secret.
 		return nil, Permanent(errors.New("the configured URL cannot be read"))
 	}
-	if headers != nil {
-		req.Header = headers
+	if r.Headers != nil {
+		req.Header = r.Headers
 	}
 	for name, value := range standing {
 		if req.Header.Get(name) == "" {
@@ -77,19 +98,23 @@ func Post(ctx context.Context, client *http.Client, address string, headers http
 		return nil, hostOnly(ctx, req.URL, err)
 	}
 	defer resp.Body.Close()
-	reply, err := io.ReadAll(io.LimitReader(resp.Body, replyMax))
+	most := r.Most
+	if most <= 0 {
+		most = replyMax
+	}
+	reply, err := io.ReadAll(io.LimitReader(resp.Body, most))
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
 		if err != nil && ctx.Err() != nil {
 			return nil, hostOnly(ctx, req.URL, err)
 		}
 		return reply, nil
 	}
-	return reply, refused(req, resp, reply)
+	return reply, refused(req, resp, reply, r.Secrets)
 }
 
 // refused makes the error of a reply that is not a success.
-func refused(req *http.Request, resp *http.Response, reply []byte) error {
-	err := error(&StatusError{Host: req.URL.Host, Status: resp.StatusCode, Excerpt: excerpt(req, reply)})
+func refused(req *http.Request, resp *http.Response, reply []byte, secrets []secret.String) error {
+	err := error(&StatusError{Host: req.URL.Host, Status: resp.StatusCode, Excerpt: excerpt(req, reply, secrets)})
 	switch code := resp.StatusCode; {
 	case code == http.StatusTooManyRequests, code == http.StatusServiceUnavailable:
 		if wait, ok := retryAfter(resp.Header, time.Now()); ok {
@@ -138,10 +163,15 @@ func hostOnly(ctx context.Context, u *url.URL, err error) error {
 
 // excerpt is what the receiver said, fit to be shown: receivers echo what they
 // were sent, so what could be a secret in the request is taken out.
-func excerpt(req *http.Request, reply []byte) string {
+func excerpt(req *http.Request, reply []byte, secrets []secret.String) string {
 	text := Clean(string(reply[:min(len(reply), 4<<10)]))
-	for _, secret := range secretsOf(req) {
-		text = strings.ReplaceAll(text, secret, "***")
+	for _, s := range secrets {
+		if !s.IsZero() {
+			text = strings.ReplaceAll(text, s.Reveal(), "***")
+		}
+	}
+	for _, s := range secretsOf(req) {
+		text = strings.ReplaceAll(text, s, "***")
 	}
 	return Truncate(Defang(text), excerptMax, Runes)
 }

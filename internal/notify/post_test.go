@@ -3,11 +3,14 @@ package notify
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tocsin-sec/tocsin/internal/secret"
 )
 
 func TestRetryAfterDateIsReadByTheReceiversClock(t *testing.T) {
@@ -86,5 +89,40 @@ func TestPostLeavesTheCallersHeadersAlone(t *testing.T) {
 	}
 	if got.Get("X-Key") != "v" || got.Get("Content-Type") != "application/json" || got.Get("User-Agent") != "tocsin" {
 		t.Errorf("headers sent: %v", got)
+	}
+}
+
+func TestRequestTakesSecretsOutOfWhatTheReceiverSays(t *testing.T) {
+	t.Parallel()
+	var method, path string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		method, path = r.Method, r.URL.Path
+		w.WriteHeader(http.StatusBadRequest)
+		if _, err := io.Copy(w, r.Body); err != nil {
+			t.Error(err)
+		}
+	}))
+	defer server.Close()
+	r := Request{Method: http.MethodPut, URL: server.URL + "/issue", Body: []byte(`{"key":"k3y-k3y-k3y"}`), Secrets: []secret.String{secret.New("k3y-k3y-k3y"), {}}}
+	_, err := r.Send(t.Context(), server.Client())
+	if err == nil || strings.Contains(err.Error(), "k3y") || !strings.Contains(err.Error(), `{"key":"***"}`) {
+		t.Errorf("Send = %v, want what was said without the key", err)
+	}
+	if method != http.MethodPut || path != "/issue" {
+		t.Errorf("the receiver got %s %s", method, path)
+	}
+}
+
+func TestRequestReadsNoMoreThanItIsTold(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Write(make([]byte, 200<<10))
+	}))
+	defer server.Close()
+	for most, want := range map[int64]int{0: 64 << 10, 10: 10, 100 << 10: 100 << 10} {
+		reply, err := Request{URL: server.URL, Most: most}.Send(t.Context(), server.Client())
+		if err != nil || len(reply) != want {
+			t.Errorf("with Most %d: %d bytes, %v; want %d", most, len(reply), err, want)
+		}
 	}
 }

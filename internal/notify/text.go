@@ -30,6 +30,7 @@ var (
 		tocsin.Critical:      {"CRITICAL", "■", "#6E0B14"},
 	}
 	closedLook   = Look{"CLOSED", "✓", "#546E7A"}
+	noteLook     = Look{"NOTE", "○", "#546E7A"}
 	sampleColour = "#9E9E9E"
 )
 
@@ -44,12 +45,17 @@ func LookOf(l tocsin.Level) Look {
 // Colour is the level's colour, "#C62828".
 func Colour(l tocsin.Level) string { return LookOf(l).Colour }
 
-// Look is how the message's state is shown: the alert's level; grey where the
-// alert is over or a sample.
+// Look is how the message's state is shown: the alert's level, or the worst of a
+// digest; grey where the alert is over or a sample, and for what is about none.
 func (m Message) Look() Look {
 	look := LookOf(m.Alert.Level)
-	if m.Kind == tocsin.TellClosed {
+	switch m.Kind {
+	case tocsin.TellClosed:
 		look = closedLook
+	case tocsin.TellNote, tocsin.TellCode:
+		return noteLook
+	case tocsin.TellDigest:
+		return LookOf(Worst(m))
 	}
 	if m.Alert.Sample {
 		look.Colour = sampleColour
@@ -58,7 +64,8 @@ func (m Message) Look() Look {
 }
 
 // State says in a word or two what the message tells: "NEW", "REOPENED",
-// "RAISED medium→high", "CLOSED (archived)".
+// "RAISED medium→high", "UPDATED", "ACKNOWLEDGED by ana", "ASSIGNED to bo",
+// "SNOOZED until 12 Jun 06:00 UTC", "CLOSED (archived)".
 func (m Message) State() string {
 	switch m.Kind {
 	case tocsin.TellRaised:
@@ -72,11 +79,49 @@ func (m Message) State() string {
 		}
 		reason := strings.ReplaceAll(string(m.Alert.CloseReason), "_", " ")
 		return "CLOSED (" + Truncate(Defang(Clean(reason)), 30, Runes) + ")"
+	case tocsin.TellUpdated:
+		return "UPDATED"
+	case tocsin.TellAcknowledged:
+		return by("ACKNOWLEDGED", "by", m.Alert.AckedBy)
+	case tocsin.TellChanged:
+		return m.changed()
+	case tocsin.TellDigest:
+		return "DIGEST"
+	case tocsin.TellNote:
+		return "NOTE"
+	case tocsin.TellCode:
+		return "CODE"
 	}
 	if m.Alert.Reopened > 0 {
 		return "REOPENED"
 	}
 	return "NEW"
+}
+
+// changed says what somebody made of the alert, as it is now.
+func (m Message) changed() string {
+	a := m.Alert
+	switch {
+	case a.SnoozedUntil.After(m.At):
+		// The day in few letters: it leads the first line.
+		return "SNOOZED until " + a.SnoozedUntil.UTC().Format("2 Jan 15:04 UTC")
+	case a.Status == tocsin.StatusAcked:
+		return by("ASSIGNED", "to", a.Assignee)
+	}
+	for _, c := range m.Changes {
+		if c.What == "team" {
+			return by("HANDED OVER", "to", c.To)
+		}
+	}
+	return "OPEN AGAIN"
+}
+
+// by is "ACKNOWLEDGED by ana", or the word alone where the name is not known.
+func by(word, link, name string) string {
+	if name = Truncate(Defang(Clean(name)), 40, Runes); name == "" {
+		return word
+	}
+	return word + " " + link + " " + name
 }
 
 // levelBefore is the level's word before the change, as far as the changes say.
@@ -103,8 +148,18 @@ const FirstLineMax = 110
 //
 // The account's number gives way before words of the headline do, unless the
 // account has no name. The line is clean (see [Clean]) and defanged; it is not
-// escaped for any receiver.
+// escaped for any receiver. That of a digest counts, and names the worst:
+//
+//	3 alerts · 1 critical, 2 high · EC2 i-0abc is calling a C2 server
 func FirstLine(m Message) string {
+	switch m.Kind {
+	case tocsin.TellDigest:
+		return Truncate(digestLine(m), FirstLineMax, Runes)
+	case tocsin.TellNote:
+		return noteLine(m)
+	case tocsin.TellCode:
+		return Truncate(Clean(m.Code), 20, Runes) + " is your code for tocsin"
+	}
 	lead := m.lead()
 	headline := Headline(m)
 	place := accountLabel(m, true)
@@ -120,10 +175,10 @@ func FirstLine(m Message) string {
 func (m Message) lead() string {
 	var lead string
 	switch state := m.State(); {
-	case m.Kind == tocsin.TellRaised, m.Kind == tocsin.TellClosed:
+	case m.Kind == tocsin.TellRaised, m.Kind == tocsin.TellClosed, m.Kind == tocsin.TellAcknowledged, m.Kind == tocsin.TellChanged:
 		lead = state
-	case state == "REOPENED":
-		lead = "REOPENED " + strings.ToLower(m.Look().Word)
+	case state == "REOPENED", m.Kind == tocsin.TellUpdated:
+		lead = state + " " + strings.ToLower(m.Look().Word)
 	default:
 		lead = m.Look().Word
 	}

@@ -37,6 +37,15 @@ func TestFirstLine(t *testing.T) {
 		"sample":                          "[SAMPLE] CRITICAL · prod-payments eu-west-1 · EC2 i-0abc123def456789a (web-1) is calling a C2 server",
 		"account-without-name":            "CRITICAL · 111122223333 eu-west-1 · EC2 i-0abc123def456789a (web-1) is calling a C2 server",
 		"sparse":                          "UNKNOWN · an alert that says nothing of itself",
+		"updated":                         "UPDATED critical · prod-payments eu-west-1 · EC2 i-0abc123def456789a (web-1) is calling a C2 server",
+		"acknowledged":                    "ACKNOWLEDGED by ana · prod-payments eu-west-1 · EC2 i-0abc123def456789a (web-1) is calling a C2 server",
+		"changed-assigned":                "ASSIGNED to bo · prod-payments eu-west-1 · EC2 i-0abc123def456789a (web-1) is calling a C2 server",
+		"changed-snoozed":                 "SNOOZED until 12 Jun 06:00 UTC · prod-payments eu-west-1 · EC2 i-0abc123def456789a (web-1) is calling a C2…",
+		"changed-open-again":              "OPEN AGAIN · prod-payments (111122223333) eu-west-1 · EC2 i-0abc123def456789a (web-1) is calling a C2 server",
+		"changed-handed-over":             "HANDED OVER to platform · prod-payments eu-west-1 · EC2 i-0abc123def456789a (web-1) is calling a C2 server",
+		"digest":                          "5 alerts · 2 critical, 1 high, 1 medium, 1 low · EC2 i-0abc123def456789a (web-1) is calling a C2 server",
+		"note":                            "Nobody is on call for schedule payments from 2026-06-13 18:00 UTC to 2026-06-14 08:00 UTC.",
+		"code":                            "428317 is your code for tocsin",
 	} {
 		if got := notify.FirstLine(message(t, name)); got != want {
 			t.Errorf("FirstLine(%s) = %q\nwant %q", name, got, want)

@@ -46,6 +46,24 @@ func Corpus() []Case {
 		}
 		cases = append(cases, Case{p.name, poisoned(m, p.text)})
 	}
+	for _, p := range payloads {
+		acknowledged := poisoned(life()[2].Message, p.text)
+		acknowledged.Alert.AckedBy, acknowledged.Alert.Assignee, acknowledged.Team = p.text, p.text, p.text
+		acknowledged.OnCall = []string{p.text, p.text}
+		cases = append(cases, Case{p.name + "-acknowledged", acknowledged})
+
+		digest := several()[0].Message
+		bad := poisoned(openings()[0].Message, p.text)
+		digest.Digest = nil
+		for range 10 {
+			digest.Digest = append(digest.Digest, notify.Item{Alert: bad.Alert, Account: bad.Account, URL: bad.AlertURL})
+		}
+		cases = append(cases, Case{p.name + "-in-a-digest", digest})
+
+		note := several()[1].Message
+		note.Text = "Schedule " + p.text + " has a gap."
+		cases = append(cases, Case{p.name + "-in-a-note", note})
+	}
 	return cases
 }
 

@@ -94,9 +94,10 @@ func alert(id int64, level tocsin.Level, severity float64, kind, headline string
 func fact(name, value string) tocsin.Fact { return tocsin.Fact{Name: name, Value: value} }
 
 // Messages are the shared messages: an opening for each kind of resource and
-// level, and every kind of news.
+// level, every kind of news, what people made of an alert, and what is about no
+// single alert.
 func Messages() []Case {
-	return slices.Concat(openings(), news())
+	return slices.Concat(openings(), news(), life(), several())
 }
 
 func openings() []Case {
@@ -219,4 +220,85 @@ func news() []Case {
 		{"account-without-name", nameless},
 		{"sparse", sparse},
 	}
+}
+
+// life are messages of what somebody made of an alert, and of what is new.
+func life() []Case {
+	c2 := openings()[0].Message
+
+	asked := c2
+	asked.ID = "01JXGHV1A2C3E4G5J6K7M8N9P0"
+	asked.Team, asked.OnCall, asked.Seen = "payments", []string{"ana", "bo"}, 3
+	asked.Actions = []notify.Action{
+		{Do: notify.DoAcknowledge, Label: "Acknowledge", URL: "https://tocsin.example.com/do/3kq9v2?s=MEUCIQDx", Reply: "4821a"},
+		{Do: notify.DoEscalate, Label: "Escalate", URL: "https://tocsin.example.com/do/7hw1pz?s=MEQCIBy0", Reply: "4821e"},
+		{Do: notify.DoExpected, Label: "Expected", URL: "https://tocsin.example.com/do/9jd4rt?s=MEYCIQCf", Reply: "4821x"},
+	}
+
+	after := c2
+	after.Ref, after.Team, after.OnCall = "first-ref", "payments", []string{"ana", "bo"}
+
+	updated := after
+	updated.ID, updated.Kind = "01JXGHW0B1D2F3H4K5M6N7P8Q9", tocsin.TellUpdated
+	updated.Alert.Occurrences, updated.Alert.LastSeen = 61, Now().Add(-time.Minute)
+	updated.Changes = []tocsin.Change{
+		{What: "count", From: "17", To: "61"},
+		{What: "domain", From: "evil[.]example", To: "worse[.]example"},
+		{What: "path", To: "https:api"},
+	}
+
+	acknowledged := after
+	acknowledged.ID, acknowledged.Kind = "01JXGHX1C2E3G4J5K6M7N8P9Q0", tocsin.TellAcknowledged
+	acknowledged.Alert.Status, acknowledged.Alert.AckedBy, acknowledged.Alert.Assignee = tocsin.StatusAcked, "ana", "ana"
+	acknowledged.Alert.AckedAt, acknowledged.Alert.FirstAckAt = Now().Add(-30*time.Second), Now().Add(-30*time.Second)
+	acknowledged.Changes = []tocsin.Change{{What: "status", From: "open", To: "acknowledged by ana"}}
+
+	assigned := acknowledged
+	assigned.ID, assigned.Kind = "01JXGHY2D3F4H5K6M7N8P9Q0R1", tocsin.TellChanged
+	assigned.Alert.Assignee = "bo"
+	assigned.Changes = []tocsin.Change{{What: "assignee", From: "ana", To: "bo"}}
+
+	snoozed := acknowledged
+	snoozed.ID, snoozed.Kind = "01JXGHZ3E4G5J6M7N8P9Q0R1S2", tocsin.TellChanged
+	snoozed.Alert.SnoozedUntil, snoozed.Alert.SnoozedBy = Now().Add(3*time.Hour+30*time.Minute), "ana"
+	snoozed.Changes = []tocsin.Change{{What: "status", From: "acknowledged by ana", To: "snoozed"}}
+
+	again := after
+	again.ID, again.Kind = "01JXGJ04F5H6K7N8P9Q0R1S2T3", tocsin.TellChanged
+	again.Changes = []tocsin.Change{{What: "status", From: "snoozed", To: "open"}}
+
+	handed := after
+	handed.ID, handed.Kind, handed.Team, handed.OnCall = "01JXGJ15G6J7M8P9Q0R1S2T3V4", tocsin.TellChanged, "platform", []string{"cy"}
+	handed.Alert.Team = "platform"
+	handed.Changes = []tocsin.Change{{What: "team", From: "payments", To: "platform"}}
+
+	return []Case{
+		{"opened-with-actions", asked},
+		{"updated", updated},
+		{"acknowledged", acknowledged},
+		{"changed-assigned", assigned},
+		{"changed-snoozed", snoozed},
+		{"changed-open-again", again},
+		{"changed-handed-over", handed},
+	}
+}
+
+// several are messages about no single alert.
+func several() []Case {
+	about := func(id string, kind tocsin.Kind) notify.Message {
+		return notify.Message{ID: id, Kind: kind, Receiver: "payments-oncall", Why: "policy around-the-clock, step 1", At: Now().Add(-20 * time.Second)}
+	}
+	digest := about("01JXGJ26H7K8N9Q0R1S2T3V4W5", tocsin.TellDigest)
+	for _, i := range []int{0, 9, 2, 4, 1} {
+		m := openings()[i].Message
+		digest.Digest = append(digest.Digest, notify.Item{Alert: m.Alert, Account: m.Account, URL: m.AlertURL})
+	}
+
+	note := about("01JXGJ37J8M9P0R1S2T3V4W5X6", tocsin.TellNote)
+	note.Text = "Nobody is on call for schedule payments from 2026-06-13 18:00 UTC to 2026-06-14 08:00 UTC."
+
+	code := about("01JXGJ48K9N0Q1S2T3V4W5X6Y7", tocsin.TellCode)
+	code.Text, code.Code, code.Why, code.Person = "It proves that this address is yours and holds for 15 minutes.", "428317", "", "ana"
+
+	return []Case{{"digest", digest}, {"note", note}, {"code", code}}
 }

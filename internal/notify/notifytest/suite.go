@@ -19,6 +19,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 )
 
@@ -49,6 +50,12 @@ type Harness struct {
 	// HTTP is one whose receiver answers with statuses and Retry-After; others map
 	// 4xx but 408, 425 and 429 to a lasting refusal and the rest to a passing one.
 	HTTP bool
+	// NoCodes is one that cannot address a single person and so refuses, for good,
+	// the code that would prove an address.
+	NoCodes bool
+	// Refuses says which other kinds it refuses for good, since they make no sense
+	// there; nil is none.
+	Refuses func(tocsin.Kind) bool
 	// Secrets are what no error may hold.
 	Secrets []string
 	// Key is the idempotency key of a delivery; nil where the receiver knows none.
@@ -83,7 +90,14 @@ func takes(t *testing.T, h Harness, cases []Case) {
 	n, taken := h.Open(t, Answer{})
 	for _, c := range cases {
 		before := len(taken())
-		if _, err := n.Notify(t.Context(), c.Message); err != nil {
+		_, err := n.Notify(t.Context(), c.Message)
+		if h.NoCodes && c.Message.Kind == tocsin.TellCode || h.Refuses != nil && h.Refuses(c.Message.Kind) {
+			if !notify.IsPermanent(err) || len(taken()) != before {
+				t.Errorf("%s: Notify = %v and %d messages, want a permanent error and none", c.Name, err, len(taken())-before)
+			}
+			continue
+		}
+		if err != nil {
 			t.Errorf("%s: %v", c.Name, err)
 			continue
 		}
@@ -101,8 +115,15 @@ func takes(t *testing.T, h Harness, cases []Case) {
 				return
 			}
 			m := c.Message
+			ours := []string{m.AlertURL, notify.ConsoleLink(m), notify.DocumentationLink(m)}
+			for _, a := range m.Actions {
+				ours = append(ours, a.URL)
+			}
+			for _, item := range m.Digest {
+				ours = append(ours, item.URL)
+			}
 			for _, text := range h.Shown(t, last) {
-				if bad := Bad(text, m.AlertURL, notify.ConsoleLink(m), notify.DocumentationLink(m)); bad != "" {
+				if bad := Bad(text, ours...); bad != "" {
 					t.Errorf("shown text %s\n%.300q", bad, text)
 				}
 			}
