@@ -48,7 +48,15 @@ func (m *messages) Write(p []byte) (int, error) {
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	var plain, coloured bytes.Buffer
-	for _, c := range notifytest.Cases(t) {
+	cases := notifytest.Cases(t)
+	for _, c := range notifytest.Messages() {
+		switch c.Name {
+		case "opened-with-actions", "digest", "note", "code":
+			c.Message.To, c.Message.Person = "desk 7", "ana"
+			cases = append(cases, c)
+		}
+	}
+	for _, c := range cases {
 		for out, colour := range map[*bytes.Buffer]bool{&plain: false, &coloured: true} {
 			if _, err := (&notifier{out: out, colour: colour}).Notify(t.Context(), c.Message); err != nil {
 				t.Fatal(err)
@@ -72,6 +80,16 @@ func TestABufferIsNoTerminal(t *testing.T) {
 	}
 	if _, err := open(Config{Colour: "pink"}, notifytest.Env(t, nil)); err == nil {
 		t.Error("open with colour pink = nil, want an error")
+	}
+}
+
+func TestAddress(t *testing.T) {
+	t.Parallel()
+	if got, err := Kind.Address(" desk\t7 "); got != "desk 7" || err != nil {
+		t.Errorf("Address = %q, %v", got, err)
+	}
+	if got, err := Kind.Address(" \u200b "); err == nil {
+		t.Errorf("Address of nothing = %q, want an error", got)
 	}
 }
 

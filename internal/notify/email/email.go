@@ -1,8 +1,9 @@
 // Package email tells people by e-mail, over SMTP
 // (RFC 5321): plain text first, then HTML.
 //
-// Messages of one alert make one thread: later ones refer to the first one's
-// Message-ID and keep its subject, except that an alert that got worse says so.
+// Messages of one alert to one address make one thread: later ones refer to the
+// first one's Message-ID and keep its subject, except that an alert that got worse
+// says so; they begin with what is different.
 package email
 
 import (
@@ -18,6 +19,7 @@ import (
 	netmail "net/mail"
 	"net/netip"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,6 +27,7 @@ import (
 
 	"github.com/wneessen/go-mail"
 
+	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
@@ -35,12 +38,35 @@ var Kind = kind()
 func kind() notify.Kind {
 	k := notify.Define("email", "Sends e-mail over SMTP.", open)
 	k.Patience = 6 * time.Hour
+	k.Follows = true
+	k.Address = address
 	return k
+}
+
+// plainAddress is a mail address that needs neither quotes nor SMTPUTF8
+// (RFC 5321, section 4.1.2: dot-string at domain).
+var plainAddress = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$")
+
+// address reads the address of a person, with or without their name: "Ana
+// <ana@Example.com>" is "ana@example.com".
+func address(text string) (string, error) {
+	text = notify.Clean(text)
+	said := notify.Truncate(text, 60, notify.Runes)
+	a, err := netmail.ParseAddress(text)
+	if err != nil {
+		return "", fmt.Errorf("%q is not a mail address; want one such as ana@example.com", said)
+	}
+	// RFC 5321, section 4.5.3.1.
+	if !plainAddress.MatchString(a.Address) || strings.Contains(a.Address, "..") || len(a.Address) > 254 {
+		return "", fmt.Errorf("%q: want a mail address of at most 254 plain letters, such as ana@example.com", said)
+	}
+	local, domain, _ := strings.Cut(a.Address, "@")
+	return local + "@" + strings.ToLower(domain), nil
 }
 
 // Config are the settings of an e-mail receiver.
 type Config struct {
-	To            []string      `json:"to" doc:"Addresses that are told: alice@example.com or Alice <alice@example.com>."`
+	To            []string      `json:"to,omitempty" doc:"Addresses that are told, besides people: alice@example.com or Alice <alice@example.com>. Without it the receiver tells people alone."`
 	From          string        `json:"from" doc:"Address that the mail is from."`
 	SMTP          string        `json:"smtp" doc:"Mail server as host:port: smtp.example.com:587."`
 	Username      string        `json:"username,omitempty" doc:"User name at the mail server; without it nobody logs in."`
@@ -51,6 +77,9 @@ type Config struct {
 	SubjectPrefix string        `json:"subject_prefix,omitempty" doc:"What subjects begin with, in square brackets." default:"tocsin"`
 	ListID        string        `json:"list_id,omitempty" doc:"List-Id for filters in mail programs: alerts.example.com. By default it is made of the receiver's name and the domain of from."`
 }
+
+// Placed reports whether the settings name addresses that are told besides people.
+func (n *notifier) Placed() bool { return len(n.to) > 0 }
 
 func open(c Config, env notify.Env) (notify.Notifier, error) {
 	n := &notifier{name: env.Name, log: env.Log, now: env.Now, username: c.Username, password: c.Password}
@@ -79,9 +108,6 @@ func (n *notifier) addresses(c Config) error {
 	}
 	n.from = from
 	_, n.domain, _ = strings.Cut(from.Address, "@")
-	if len(c.To) == 0 {
-		return errors.New("to: names nobody")
-	}
 	for _, text := range c.To {
 		to, err := netmail.ParseAddress(text)
 		if err != nil {
@@ -151,8 +177,8 @@ type notifier struct {
 	log      *slog.Logger
 	now      func() time.Time
 	from     *netmail.Address
-	to       []*netmail.Address
-	domain   string // of from
+	to       []*netmail.Address // may be empty: then it tells people alone
+	domain   string             // of from
 	host     string
 	port     int
 	tls      *tls.Config
@@ -164,17 +190,22 @@ type notifier struct {
 	partly   partly
 }
 
-// Notify sends the message to every recipient in one go and returns its
-// Message-ID, or that of the alert's first message. Recipients that the server
+// Notify sends the message to the person it is for, or to every recipient of the
+// settings in one go, and returns its Message-ID, or that of the first message of
+// the alert that went there. Recipients that the server
 // defers are an error, and the next attempt is for them alone, for an hour. It is
 // a success once one of them has it and nobody is left to be tried; who will not
 // get it is logged.
 func (n *notifier) Notify(ctx context.Context, m notify.Message) (string, error) {
-	msg, err := n.compose(m)
+	to, err := n.recipients(m)
 	if err != nil {
 		return "", notify.Permanent(fmt.Errorf("email: %w", err))
 	}
-	o, err := n.send(ctx, msg, n.partly.missing(m.ID, n.to))
+	msg, err := n.compose(m, to)
+	if err != nil {
+		return "", notify.Permanent(fmt.Errorf("email: %w", err))
+	}
+	o, err := n.send(ctx, msg, n.partly.missing(m.ID, to))
 	if err != nil {
 		return "", fmt.Errorf("email: %w", err)
 	}
@@ -192,12 +223,28 @@ func (n *notifier) Notify(ctx context.Context, m notify.Message) (string, error)
 	return "<" + n.messageID(m) + ">", nil
 }
 
+// recipients are whom the message is for.
+func (n *notifier) recipients(m notify.Message) ([]*netmail.Address, error) {
+	if m.To == "" {
+		if len(n.to) == 0 {
+			return nil, errors.New("the message is for nobody: it names no person, and to: is not set")
+		}
+		return n.to, nil
+	}
+	to, err := address(m.To)
+	if err != nil {
+		return nil, err
+	}
+	return []*netmail.Address{{Address: to}}, nil
+}
+
 // compose makes the mail.
-func (n *notifier) compose(m notify.Message) (*mail.Msg, error) {
+func (n *notifier) compose(m notify.Message, to []*netmail.Address) (*mail.Msg, error) {
 	page := newPage(m, n.now())
+	page.Thread = reference(m.Ref) != ""
 	msg := mail.NewMsg(mail.WithNoDefaultUserAgent(), mail.WithEncoding(mail.EncodingQP), mail.WithBoundary(boundary(m.ID)))
 	msg.FromMailAddress(n.from)
-	msg.ToMailAddress(n.to...)
+	msg.ToMailAddress(to...)
 	msg.Subject(n.subject(m))
 	msg.SetDateWithValue(m.At.UTC())
 	msg.SetMessageIDWithValue(n.messageID(m))
@@ -221,7 +268,14 @@ func (n *notifier) compose(m notify.Message) (*mail.Msg, error) {
 // subject is the same for all messages of an alert that did not get worse since,
 // so that mail programs which thread by subject keep them together. Hence its
 // level is the worst that the alert had, and it does not say what became of it.
+// That of a message about no single alert is its first line.
 func (n *notifier) subject(m notify.Message) string {
+	switch m.Kind {
+	case tocsin.TellDigest:
+		return "[" + n.prefix + "][" + m.Look().Word + "] " + notify.FirstLine(m)
+	case tocsin.TellNote, tocsin.TellCode:
+		return "[" + n.prefix + "] " + notify.FirstLine(m)
+	}
 	level := notify.LookOf(max(m.Alert.Worst, m.Alert.Level)).Word
 	place := strings.TrimSpace(notify.AccountLabel(m) + " " + notify.Region(m))
 	open := "[" + n.prefix + "][" + level + "]"
@@ -244,7 +298,11 @@ func (n *notifier) subject(m notify.Message) string {
 // that was taken twice can be told.
 func (n *notifier) messageID(m notify.Message) string {
 	sum := sha256.Sum256([]byte(n.name + "\x00" + m.ID))
-	return fmt.Sprintf("alert-%d.%s@%s", m.Alert.ID, hex.EncodeToString(sum[:12]), n.domain)
+	about := fmt.Sprintf("alert-%d", m.Alert.ID)
+	if m.Alert.ID == 0 {
+		about = string(m.Kind)
+	}
+	return about + "." + hex.EncodeToString(sum[:12]) + "@" + n.domain
 }
 
 // boundary parts the mail; it cannot be foreseen by who wrote the finding.

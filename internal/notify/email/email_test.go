@@ -23,6 +23,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,6 +32,7 @@ import (
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 
+	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/notify/notifytest"
 	"github.com/tocsin-sec/tocsin/internal/secret"
@@ -227,7 +229,7 @@ func TestPromises(t *testing.T) {
 		Check: func(t *testing.T, m notify.Message, got notifytest.Taken) {
 			head(t, netmail.Header(got.Header))
 			text, page := parts(t, got)
-			if !strings.HasPrefix(text, notify.FirstLine(m)) {
+			if !strings.HasPrefix(text, notify.FirstLine(m)+"\n") {
 				t.Errorf("the plain part begins with %.200q", text)
 			}
 			if len(text) > 32<<10 || len(page) > 100<<10 {
@@ -329,8 +331,15 @@ func tags(t *testing.T, m notify.Message, page string) {
 			t.Errorf("tag %s", found)
 		}
 	}
+	ours := []string{m.AlertURL, notify.ConsoleLink(m), notify.DocumentationLink(m)}
+	for _, a := range m.Actions {
+		ours = append(ours, a.URL)
+	}
+	for _, item := range m.Digest {
+		ours = append(ours, item.URL)
+	}
 	for _, found := range href.FindAllStringSubmatch(page, -1) {
-		if url := html.UnescapeString(found[1]); url != m.AlertURL && url != notify.ConsoleLink(m) && url != notify.DocumentationLink(m) {
+		if url := html.UnescapeString(found[1]); !slices.Contains(ours, url) {
 			t.Errorf("link to %s", url)
 		}
 	}
@@ -339,9 +348,13 @@ func tags(t *testing.T, m notify.Message, page string) {
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	n := opened(t, Config{To: []string{"alice@example.com"}, From: "tocsin@example.com", SMTP: "127.0.0.1:25"})
-	for _, c := range notifytest.Cases(t) {
+	for _, c := range append(notifytest.Cases(t), inThread(t)...) {
 		t.Run(c.Name, func(t *testing.T) {
-			msg, err := n.compose(c.Message)
+			to, err := n.recipients(c.Message)
+			if err != nil {
+				t.Fatal(err)
+			}
+			msg, err := n.compose(c.Message, to)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -356,6 +369,116 @@ func TestGolden(t *testing.T) {
 			notifytest.Golden(t, c.Name+".txt", []byte(strings.ReplaceAll(head, "\r\n", "\n")+"\n\n"+text))
 			notifytest.Golden(t, c.Name+".html", []byte(page))
 		})
+	}
+}
+
+// inThread are messages to somebody who has the alert's first mail.
+func inThread(t *testing.T) []notifytest.Case {
+	t.Helper()
+	var cases []notifytest.Case
+	for _, c := range notifytest.Messages() {
+		switch c.Name {
+		case "updated", "acknowledged", "changed-snoozed", "closed-archived":
+			c.Name += "-in-its-thread"
+			c.Message.Ref = "<alert-4821.0123456789abcdef01234567@example.com>"
+			cases = append(cases, c)
+		}
+	}
+	if len(cases) != 4 {
+		t.Fatalf("%d cases, want 4", len(cases))
+	}
+	return cases
+}
+
+func TestAPersonIsToldAlone(t *testing.T) {
+	t.Parallel()
+	s := &mailServer{}
+	c := settings(s.serve(t, startTLS))
+	m := notifytest.Messages()[0].Message
+	m.To, m.Person = "Carol@Example.com", "carol"
+	for _, to := range [][]string{c.To, nil} {
+		c.To = to
+		if _, err := opened(t, c).Notify(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := s.told(), "Carol, then Carol"; got != want {
+		t.Errorf("mails went to %s; want %s", got, want)
+	}
+	if to := netmail.Header(s.received()[0].Header).Get("To"); to != "<Carol@example.com>" {
+		t.Errorf("To: %s", to)
+	}
+}
+
+func TestNobodyToTell(t *testing.T) {
+	t.Parallel()
+	c := Config{From: "tocsin@example.com", SMTP: "127.0.0.1:1", TLS: "none"}
+	m := notifytest.Messages()[0].Message
+	for to, want := range map[string]string{
+		"":          "email: the message is for nobody: it names no person, and to: is not set",
+		"U012AB3CD": `email: "U012AB3CD" is not a mail address; want one such as ana@example.com`,
+	} {
+		m.To = to
+		if _, err := opened(t, c).Notify(t.Context(), m); err == nil || err.Error() != want || !notify.IsPermanent(err) {
+			t.Errorf("to %q: Notify = %v, permanent %v; want %s, permanent", to, err, notify.IsPermanent(err), want)
+		}
+	}
+}
+
+func TestAddress(t *testing.T) {
+	t.Parallel()
+	const no, bad = " is not a mail address; want one such as ana@example.com", ": want a mail address of at most 254 plain letters, such as ana@example.com"
+	for _, tt := range []struct{ name, text, want, err string }{
+		{"plain", "ana@example.com", "ana@example.com", ""},
+		{"with a name", "Ana Example <ana+alerts@Example.COM>", "ana+alerts@example.com", ""},
+		{"with spaces", "  ana@example.com ", "ana@example.com", ""},
+		{"two", "ana@example.com, bo@example.com", "", `"ana@example.com, bo@example.com"` + no},
+		{"none", "ana", "", `"ana"` + no},
+		{"with a header", "ana@example.com\r\nBcc: x@evil.example", "", `"ana@example.com Bcc: x@evil.example"` + no},
+		{"quoted, which may hold a command", `"a> SIZE=1"@example.com`, "", `"\"a> SIZE=1\"@example.com"` + bad},
+		{"in another script", "ána@example.com", "", `"ána@example.com"` + bad},
+		{"a host in numbers", "ana@[127.0.0.1]", "", `"ana@[127.0.0.1]"` + bad},
+		{"too long", strings.Repeat("a", 250) + "@example.com", "", `"` + strings.Repeat("a", 59) + `…"` + bad},
+		{"nothing", "", "", `""` + no},
+	} {
+		got, err := Kind.Address(tt.text)
+		said := ""
+		if err != nil {
+			said = err.Error()
+		}
+		if got != tt.want || said != tt.err {
+			t.Errorf("%s: Address(%q) = %q, %q; want %q, %q", tt.name, tt.text, got, said, tt.want, tt.err)
+		}
+	}
+}
+
+// What was said in the first mail is not said again, and what is new is.
+func TestInAThreadTheDifferenceIsSaid(t *testing.T) {
+	t.Parallel()
+	for _, c := range inThread(t) {
+		page := newPage(c.Message, notifytest.Now())
+		page.Thread = true
+		text := page.text()
+		if brief := !strings.Contains(text, "First step:"); brief != (c.Message.Kind == tocsin.TellAcknowledged || c.Message.Kind == tocsin.TellChanged) {
+			t.Errorf("%s: brief %v:\n%s", c.Name, brief, text)
+		}
+		if changes := notify.Changes(c.Message); !strings.Contains(text, "What changed: "+changes) {
+			t.Errorf("%s does not say what changed (%s):\n%s", c.Name, changes, text)
+		}
+	}
+}
+
+func TestALongDigestIsCut(t *testing.T) {
+	t.Parallel()
+	first := notifytest.Messages()[0].Message
+	m := notify.Message{ID: "d", Kind: tocsin.TellDigest}
+	for range 120 {
+		m.Digest = append(m.Digest, notify.Item{Alert: first.Alert, Account: first.Account, URL: first.AlertURL})
+	}
+	page := newPage(m, notifytest.Now())
+	text := page.text()
+	if n := strings.Count(text, "#4821 https://tocsin.example.com/alerts/4821"); n != itemsMost || !strings.Contains(text, "and 70 more") {
+		t.Errorf("%d alerts are listed:\n%s", n, text)
 	}
 }
 
@@ -632,7 +755,7 @@ func TestSettings(t *testing.T) {
 		want   string
 	}{
 		{"good", func(*Config) {}, ""},
-		{"nobody", func(c *Config) { c.To = nil }, "to: names nobody"},
+		{"people alone", func(c *Config) { c.To = nil }, ""},
 		{"a bad address", func(c *Config) { c.To = []string{"a@example.com\r\nBcc: x@y"} }, `to: "a@example.com\r\nBcc: x@y" is not a mail address`},
 		{"no sender", func(c *Config) { c.From = "" }, `from: "" is not a mail address`},
 		{"no port", func(c *Config) { c.SMTP = "smtp.example.com" }, `smtp: "smtp.example.com" is not host:port, such as smtp.example.com:587`},

@@ -7,16 +7,25 @@
 //	{
 //	  "version": 1,
 //	  "id": "01JXGH6C…",             the notification; the same for every attempt
-//	  "kind": "opened",              opened, raised, closed
+//	  "kind": "opened",              opened, raised, updated, acknowledged, changed, closed, digest, note
 //	  "at": "2026-06-12T02:29:40Z",  when it came to be owed
 //	  "text": "CRITICAL · prod-payments (111122223333) eu-west-1 · …",
-//	  "alert": {…},                  the alert as the API gives it, with its finding_id
+//	  "alert": {…},                  the alert as the API gives it, with its finding_id; null in a digest or note
 //	  "account": {"id", "name", "environment", "team"},
 //	  "changes": [{"what": "count", "from": "12", "to": "46"}],
 //	  "links": {"alert", "console", "documentation"},
 //	  "receiver": "payments-oncall",
-//	  "why": "route 2"
+//	  "why": "route 2",
+//	  "team": "payments",            owns the alert
+//	  "on_call": ["ana", "bo"],      of the team, at the moment
+//	  "seen": 3,                     earlier alerts of the type in the account
+//	  "actions": [{"do": "acknowledge", "label": "Acknowledge", "url": "https://…"}],
+//	  "digest": [{"text", "alert", "account", "link"}],   the alerts of a digest, worst first
+//	  "digest_more": 12,             those that there was no room for
+//	  "note": "Nobody is on call …"  what a note says in full
 //	}
+//
+// The last seven are there only where there is something to say.
 package webhook
 
 import (
@@ -33,6 +42,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/internal/notify"
@@ -40,7 +50,13 @@ import (
 )
 
 // Kind is the webhook notifier. It has no rate limit of its own.
-var Kind = notify.Define("webhook", "Posts JSON to an HTTP endpoint, signed with HMAC-SHA256.", open)
+var Kind = kind()
+
+func kind() notify.Kind {
+	k := notify.Define("webhook", "Posts JSON to an HTTP endpoint, signed with HMAC-SHA256.", open)
+	k.Follows = true
+	return k
+}
 
 // Config are the settings of a webhook receiver.
 type Config struct {
@@ -134,13 +150,37 @@ type body struct {
 	Kind     tocsin.Kind     `json:"kind"`
 	At       time.Time       `json:"at"`
 	Text     string          `json:"text"`
-	Alert    tocsin.Alert    `json:"alert"`
+	Alert    *tocsin.Alert   `json:"alert"`
 	Account  account         `json:"account"`
 	Changes  []tocsin.Change `json:"changes"`
 	Links    links           `json:"links"`
 	Receiver string          `json:"receiver"`
 	Why      string          `json:"why"`
+	Team     string          `json:"team,omitempty"`
+	OnCall   []string        `json:"on_call,omitempty"`
+	Seen     int64           `json:"seen,omitempty"`
+	Actions  []action        `json:"actions,omitempty"`
+	Digest   []item          `json:"digest,omitempty"`
+	More     int             `json:"digest_more,omitempty"`
+	Note     string          `json:"note,omitempty"`
 }
+
+type action struct {
+	Do    notify.Do `json:"do"`
+	Label string    `json:"label"`
+	URL   string    `json:"url"`
+}
+
+// An item is one alert of a digest.
+type item struct {
+	Text    string       `json:"text"`
+	Alert   tocsin.Alert `json:"alert"`
+	Account account      `json:"account"`
+	Link    string       `json:"link,omitempty"`
+}
+
+// itemsMost is how many alerts of a digest are sent in full.
+const itemsMost = 100
 
 type account struct {
 	ID          string `json:"id"`
@@ -156,45 +196,136 @@ type links struct {
 }
 
 func render(m notify.Message) ([]byte, error) {
-	id := m.Alert.Account
-	if id == "" {
-		id = m.Account.ID
-	}
 	b := body{
 		Version: 1, ID: m.ID, Kind: m.Kind, At: tocsin.Millis(m.At), Text: notify.FirstLine(m),
-		Alert:    m.Alert,
-		Account:  account{id, m.Account.Name, m.Account.Environment, m.Account.Team},
-		Changes:  m.Changes,
+		Alert: &m.Alert, Account: accountOf(m.Alert, m.Account), Changes: m.Changes,
 		Links:    links{notify.AlertLink(m), notify.ConsoleLink(m), notify.DocumentationLink(m)},
-		Receiver: m.Receiver, Why: m.Why,
+		Receiver: m.Receiver, Why: m.Why, Team: m.Team, OnCall: m.OnCall, Seen: m.Seen,
 	}
 	if b.Changes == nil {
 		b.Changes = []tocsin.Change{}
 	}
-	text, err := json.Marshal(b)
-	if err == nil && len(text) > bodyMax {
-		b.cut()
-		return json.Marshal(b)
+	for _, a := range m.Actions {
+		if url := a.Link(); url != "" {
+			b.Actions = append(b.Actions, action{a.Do, a.Label, url})
+		}
 	}
-	return text, err
+	switch m.Kind {
+	case tocsin.TellDigest:
+		b.Alert = nil
+		b.More = max(0, len(m.Digest)-itemsMost)
+		for _, i := range m.Digest[:len(m.Digest)-b.More] {
+			b.Digest = append(b.Digest, item{i.Line(), i.Alert, accountOf(i.Alert, i.Account), i.Link()})
+		}
+	case tocsin.TellNote:
+		b.Alert, b.Note = nil, m.Text
+	}
+	if b.weight() <= bodyMax {
+		if text, err := json.Marshal(b); err != nil || len(text) <= bodyMax {
+			return text, err
+		}
+	}
+	b.cut()
+	for {
+		if text, err := json.Marshal(b); err != nil || len(text) <= bodyMax || len(b.Digest) == 0 {
+			return text, err
+		}
+		kept := len(b.Digest) / 2
+		b.More += len(b.Digest) - kept
+		b.Digest = b.Digest[:kept]
+	}
+}
+
+func accountOf(a tocsin.Alert, is tocsin.Account) account {
+	id := a.Account
+	if id == "" {
+		id = is.ID
+	}
+	return account{id, is.Name, is.Environment, is.Team}
 }
 
 // bodyMax is the longest body in bytes; only a finding made to be long comes
 // near it.
 const bodyMax = 256 << 10
 
-// cut shortens every text so that the body is far below bodyMax. The alert's
-// maps and slices are shared with others and replaced, not written to.
+// cut shortens every text so that the body, but for a digest's, is far below
+// bodyMax. The alert's maps and slices are shared with others and replaced, not
+// written to.
 func (b *body) cut() {
-	short := func(s string) string { return notify.Truncate(notify.Clean(s), 500, notify.Runes) }
-	a := &b.Alert
-	for _, s := range []*string{
+	if b.Alert != nil {
+		cutAlert(b.Alert)
+	}
+	cutAccount(&b.Account)
+	for _, s := range []*string{&b.Why, &b.Receiver, &b.Team} {
+		*s = short(*s)
+	}
+	b.Note = notify.Truncate(notify.Clean(b.Note), 4000, notify.Runes)
+	b.Changes = cutChanges(b.Changes)
+	b.OnCall = slices.Clone(b.OnCall[:min(len(b.OnCall), notify.FactsMax)])
+	for i, name := range b.OnCall {
+		b.OnCall[i] = short(name)
+	}
+	for i := range b.Digest {
+		cutAlert(&b.Digest[i].Alert)
+		cutAccount(&b.Digest[i].Account)
+	}
+}
+
+// shortMost is how long a text is that was cut, in characters.
+const shortMost = 500
+
+func short(s string) string {
+	if most := shortMost * utf8.UTFMax; len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") // the rest is not looked at
+	}
+	return notify.Truncate(notify.Clean(s), shortMost, notify.Runes)
+}
+
+// weight is the least that the texts of the body take in JSON: it spares writing
+// out what is cut anyway.
+func (b *body) weight() int {
+	n := len(b.Note)
+	if b.Alert != nil {
+		n += weightOf(b.Alert)
+	}
+	for i := range b.Digest {
+		n += weightOf(&b.Digest[i].Alert)
+	}
+	return n
+}
+
+func weightOf(a *tocsin.Alert) int {
+	n := 0
+	for _, s := range textsOf(a) {
+		n += len(*s)
+	}
+	for _, f := range a.Facts {
+		n += len(f.Name) + len(f.Value)
+	}
+	for name, value := range a.Resource.Tags {
+		n += len(name) + len(value)
+	}
+	return n
+}
+
+// textsOf are the texts of an alert that others choose.
+func textsOf(a *tocsin.Alert) []*string {
+	return []*string{
 		&a.Rule, &a.Type, &a.Detection.ID, &a.Headline, &a.Title, &a.Description, &a.Account, &a.Region, &a.ReportedBy,
 		&a.Resource.Type, &a.Resource.ID, &a.Resource.Name, &a.Actor.IP, &a.Actor.Country, &a.Actor.Org, &a.Actor.Domain,
 		&a.Actor.Principal, &a.Role, &a.Command, &a.Console, &a.Documentation, &a.OverReason, &a.Path, &a.AckedBy, &a.ClosedBy,
-		(*string)(&a.Key), (*string)(&a.CloseReason), &b.Why, &b.Receiver,
-		&b.Account.ID, &b.Account.Name, &b.Account.Environment, &b.Account.Team,
-	} {
+		&a.Team, &a.Assignee, &a.SnoozedBy, (*string)(&a.Key), (*string)(&a.CloseReason),
+	}
+}
+
+func cutAccount(a *account) {
+	for _, s := range []*string{&a.ID, &a.Name, &a.Environment, &a.Team} {
+		*s = short(*s)
+	}
+}
+
+func cutAlert(a *tocsin.Alert) {
+	for _, s := range textsOf(a) {
 		*s = short(*s)
 	}
 	a.Resource.Tags = nil
@@ -202,16 +333,25 @@ func (b *body) cut() {
 	for i, f := range a.Facts {
 		a.Facts[i] = tocsin.Fact{Name: short(f.Name), Value: short(f.Value)}
 	}
-	b.Changes = slices.Clone(b.Changes[:min(len(b.Changes), notify.FactsMax)])
-	for i, c := range b.Changes {
-		b.Changes[i] = tocsin.Change{What: short(c.What), From: short(c.From), To: short(c.To)}
+	a.Unsaid = cutChanges(a.Unsaid)
+}
+
+func cutChanges(changes []tocsin.Change) []tocsin.Change {
+	changes = slices.Clone(changes[:min(len(changes), notify.FactsMax)])
+	for i, c := range changes {
+		changes[i] = tocsin.Change{What: short(c.What), From: short(c.From), To: short(c.To)}
 	}
+	return changes
 }
 
 // Notify posts the message. The receiver can tell a repeated delivery by
 // Idempotency-Key and webhook-id, which are the notification's id; the
-// timestamp, and so the signature, are the attempt's.
+// timestamp, and so the signature, are the attempt's. A code is refused: it would
+// prove nothing, since an endpoint has no address that a person could give.
 func (n *notifier) Notify(ctx context.Context, m notify.Message) (string, error) {
+	if m.Kind == tocsin.TellCode {
+		return "", notify.Permanent(errors.New("webhook: a code proves a person's address, and this is nobody's"))
+	}
 	text, err := render(m)
 	if err != nil {
 		return "", notify.Permanent(fmt.Errorf("webhook: %w", err))
