@@ -1,13 +1,14 @@
 package store
 
 import (
-	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tocsin-sec/tocsin"
 )
@@ -17,10 +18,6 @@ import (
 // view nothing is locked.
 func (tx *Tx) Latest(keys []tocsin.Key) (map[tocsin.Key]tocsin.Alert, error) {
 	locking := tx.dialect.replicated && !tx.readOnly
-	forUpdate := ""
-	if locking {
-		forUpdate = tx.dialect.forUpdate
-	}
 	keys = slices.Compact(slices.Sorted(slices.Values(keys)))
 	latest := make(map[tocsin.Key]tocsin.Alert, len(keys))
 	for len(keys) > 0 {
@@ -30,14 +27,14 @@ func (tx *Tx) Latest(keys []tocsin.Key) (map[tocsin.Key]tocsin.Alert, error) {
 		}
 		keys = nil
 		err = tx.db.queries(`
-			SELECT id, version, doc
+			SELECT `+alertColumns+`
 			FROM alert
 			WHERE id = $1
-			`+forUpdate,
+			`+tx.forUpdate(),
 			len(ids), func(i int, args []any) []any {
 				return append(args, ids[i])
 			}, func(i int, r row) error {
-				a, err := scanAlert(r)
+				a, err := tx.scanAlert(r)
 				if err != nil {
 					return err
 				}
@@ -82,131 +79,20 @@ func (tx *Tx) latestIDs(keys []tocsin.Key) (ids []int64, of []tocsin.Key, err er
 	return ids, of, err
 }
 
-// saved is an alert as it was before it was saved.
-type saved struct {
-	alert       *tocsin.Alert
-	id, version int64
+// forUpdate locks the rows of a SELECT against other replicas until the
+// transaction ends. In a view nothing is locked.
+func (tx *Tx) forUpdate() string {
+	if tx.readOnly {
+		return ""
+	}
+	return tx.dialect.forUpdate
 }
 
-// unsave gives alerts their old ID and Version back, since nothing was kept.
-func (tx *Tx) unsave() {
-	for _, s := range slices.Backward(tx.saved) {
-		s.alert.ID, s.alert.Version = s.id, s.version
-	}
-	tx.saved = nil
-}
+// alertColumns are what scanAlert reads.
+const alertColumns = `id, version, doc`
 
-// Save inserts the alerts without an ID, giving them one, and updates the
-// others, raising Version by one. ErrStale if a Version is not the one stored.
-// Version is 1 at first.
-func (tx *Tx) Save(alerts ...*tocsin.Alert) error {
-	var fresh, known []*tocsin.Alert
-	for _, a := range alerts {
-		if a.ID == 0 {
-			fresh = append(fresh, a)
-		} else {
-			known = append(known, a)
-		}
-	}
-	if tx.dialect.replicated {
-		slices.SortStableFunc(fresh, func(a, b *tocsin.Alert) int { return cmp.Compare(a.Key, b.Key) })
-		slices.SortStableFunc(known, func(a, b *tocsin.Alert) int { return cmp.Compare(a.Key, b.Key) })
-	}
-	// What is closed makes room for what opens, so it goes first.
-	if err := tx.updateAlerts(known); err != nil {
-		return err
-	}
-	return tx.insertAlerts(fresh)
-}
-
-func (tx *Tx) insertAlerts(alerts []*tocsin.Alert) error {
-	docs, err := tx.docs(alerts)
-	if err != nil {
-		return err
-	}
-	if len(alerts) > 0 {
-		tx.tallies.add(tallyAlert, "", "", int64(len(alerts)), 0)
-	}
-	return tx.db.inserts(`
-		INSERT INTO alert (
-			key, live, version, status, level, severity, account, region, type,
-			opened_at, changed_at, occurrences, search, doc
-		)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
-		"id", len(alerts), func(i int, args []any) []any {
-			return alertArgs(args, alerts[i], docs[i])
-		}, func(i int, id int64) {
-			tx.saved = append(tx.saved, saved{alerts[i], 0, alerts[i].Version})
-			alerts[i].ID, alerts[i].Version = id, 1
-		})
-}
-
-func (tx *Tx) updateAlerts(alerts []*tocsin.Alert) error {
-	docs, err := tx.docs(alerts)
-	if err != nil {
-		return err
-	}
-	return tx.db.execs(`
-		UPDATE alert
-		SET key = $1, live = $2, version = $3, status = $4, level = $5, severity = $6, account = $7, region = $8, type = $9,
-			opened_at = $10, changed_at = $11, occurrences = $12, search = $13, doc = $14
-		WHERE id = $15
-			AND version = $16`,
-		len(alerts), func(i int, args []any) []any {
-			a := alerts[i]
-			return append(alertArgs(args, a, docs[i]), a.ID, a.Version)
-		}, func(i int, rows int64) error {
-			a := alerts[i]
-			if rows == 0 {
-				return fmt.Errorf("alert %d: %w", a.ID, ErrStale)
-			}
-			tx.saved = append(tx.saved, saved{a, a.ID, a.Version})
-			a.Version++
-			return nil
-		})
-}
-
-// alertArgs appends the columns of an alert as they will be once it is saved.
-func alertArgs(args []any, a *tocsin.Alert, doc string) []any {
-	live, version := any(int64(1)), a.Version+1
-	if a.Status == tocsin.StatusClosed {
-		live = nil
-	}
-	if a.ID == 0 {
-		version = 1
-	}
-	return append(args,
-		text(string(a.Key)), live, version, text(string(a.Status)), int64(a.Level), a.Severity,
-		text(a.Account), text(a.Region), text(a.Type),
-		millis(a.OpenedAt), millis(a.ChangedAt), a.Occurrences, searchText(a), doc)
-}
-
-// docs are the alerts as JSON. The ID and Version in them are those from before
-// and are not read back: the columns have them.
-func (tx *Tx) docs(alerts []*tocsin.Alert) ([]string, error) {
-	docs := make([]string, len(alerts))
-	var buffer bytes.Buffer
-	encoder := json.NewEncoder(&buffer)
-	encoder.SetEscapeHTML(false)
-	for i, a := range alerts {
-		buffer.Reset()
-		if err := encoder.Encode(a); err != nil {
-			return nil, fmt.Errorf("alert %d: %w", a.ID, err)
-		}
-		docs[i] = buffer.String()
-	}
-	return docs, nil
-}
-
-// searchText is what AlertFilter.Text looks in.
-func searchText(a *tocsin.Alert) string {
-	return text(strings.ToLower(strings.Join([]string{
-		a.Headline, a.Title, a.Type, a.Account, a.Region, a.Resource.ID, a.Resource.Name,
-		a.Actor.IP, a.Actor.Domain, a.Actor.Principal, a.Actor.Org, a.Actor.Country, a.Detection.ID,
-	}, "\n")))
-}
-
-func scanAlert(r row) (tocsin.Alert, error) {
+// scanAlert reads an alert. Who may write it later remembers how it stood.
+func (tx *Tx) scanAlert(r row) (tocsin.Alert, error) {
 	var id, version int64
 	var doc []byte
 	if err := r.Scan(&id, &version, &doc); err != nil {
@@ -217,15 +103,25 @@ func scanAlert(r row) (tocsin.Alert, error) {
 		return tocsin.Alert{}, fmt.Errorf("alert %d: %w", id, err)
 	}
 	a.ID, a.Version = id, version
+	if !tx.readOnly {
+		tx.knows(id, known{version, standingOf(&a)})
+	}
 	return a, nil
 }
 
 // Alert gives one alert, or ErrNotFound.
-func (tx *Tx) Alert(id int64) (tocsin.Alert, error) {
+func (tx *Tx) Alert(id int64) (tocsin.Alert, error) { return tx.alert(id, "") }
+
+// AlertForUpdate gives one alert, or ErrNotFound, locked against other replicas
+// until the transaction ends: who reads it so can save it.
+func (tx *Tx) AlertForUpdate(id int64) (tocsin.Alert, error) { return tx.alert(id, tx.forUpdate()) }
+
+func (tx *Tx) alert(id int64, lock string) (tocsin.Alert, error) {
 	alerts, err := tx.alerts(`
-		SELECT id, version, doc
+		SELECT `+alertColumns+`
 		FROM alert
-		WHERE id = $1`, id)
+		WHERE id = $1
+		`+lock, id)
 	if err == nil && len(alerts) == 0 {
 		err = fmt.Errorf("alert %d: %w", id, ErrNotFound)
 	}
@@ -251,15 +147,13 @@ func (tx *Tx) Alerts(f AlertFilter) (alerts []tocsin.Alert, total int64, err err
 	if !ok {
 		return nil, 0, fmt.Errorf("sort %q is none of level, newest, changed, count", f.Sort)
 	}
-	w := alertsWhere(f)
-	err = tx.db.query(`
-		SELECT COUNT(*)
-		FROM alert`+w.text(), w.args, func(r row) error { return r.Scan(&total) })
+	total, err = tx.countOf(f)
 	if err != nil {
 		return nil, 0, err
 	}
+	w := alertsWhere(f)
 	alerts, err = tx.alerts(`
-		SELECT id, version, doc
+		SELECT `+alertColumns+`
 		FROM alert`+w.text()+`
 		ORDER BY `+sort+`
 		LIMIT `+w.arg(limit(f.Limit))+`
@@ -267,10 +161,66 @@ func (tx *Tx) Alerts(f AlertFilter) (alerts []tocsin.Alert, total int64, err err
 	return alerts, total, err
 }
 
+// countOf is how many alerts f chooses. By status and level they are counted
+// already.
+func (tx *Tx) countOf(f AlertFilter) (total int64, err error) {
+	rest := f
+	rest.Statuses, rest.MinLevel, rest.Sort, rest.Limit, rest.Offset = nil, tocsin.Unknown, "", 0, 0
+	if reflect.ValueOf(rest).IsZero() {
+		err = tx.countedAlerts(func(status tocsin.Status, level tocsin.Level, n int64) {
+			if level >= f.MinLevel && (len(f.Statuses) == 0 || slices.Contains(f.Statuses, status)) {
+				total += n
+			}
+		})
+		return total, err
+	}
+	w := alertsWhere(f)
+	err = tx.db.query(`
+		SELECT COUNT(*)
+		FROM alert`+w.text(), w.args, func(r row) error { return r.Scan(&total) })
+	return total, err
+}
+
+// walkAlerts is how many alerts EachAlert holds at a time, and disorder how much
+// later an alert may say it was opened than one that was saved after it: replicas
+// have clocks of their own.
+const (
+	walkAlerts = 256
+	disorder   = time.Hour
+)
+
+// EachAlert walks the alerts that were opened at from or later and before to,
+// newest first, until yield says false.
+func (tx *Tx) EachAlert(from, to time.Time, yield func(tocsin.Alert) bool) error {
+	for last := int64(math.MaxInt64); ; {
+		alerts, err := tx.alerts(`
+			SELECT `+alertColumns+`
+			FROM alert
+			WHERE id < $1
+			ORDER BY id DESC
+			LIMIT $2`, last, int64(walkAlerts))
+		if err != nil {
+			return err
+		}
+		for _, a := range alerts {
+			if a.OpenedAt.Before(from.Add(-disorder)) {
+				return nil
+			}
+			if !a.OpenedAt.Before(from) && a.OpenedAt.Before(to) && !yield(a) {
+				return nil
+			}
+		}
+		if len(alerts) < walkAlerts {
+			return nil
+		}
+		last = alerts[len(alerts)-1].ID
+	}
+}
+
 func (tx *Tx) alerts(sql string, args ...any) ([]tocsin.Alert, error) {
 	var alerts []tocsin.Alert
 	err := tx.db.query(sql, args, func(r row) error {
-		a, err := scanAlert(r)
+		a, err := tx.scanAlert(r)
 		alerts = append(alerts, a)
 		return err
 	})
@@ -288,6 +238,11 @@ func alertsWhere(f AlertFilter) where {
 	}
 	w.equal("account", f.Account)
 	w.equal("region", f.Region)
+	w.equal("team", f.Team)
+	w.equal("assignee", f.Assignee)
+	if f.Unanswered {
+		w.and("unanswered = 1") // as the index says it
+	}
 	if f.Type != "" {
 		// Not LIKE, which in SQLite knows no case.
 		w.and("SUBSTR(type, 1, LENGTH(CAST(? AS TEXT))) = ?", text(f.Type), text(f.Type))

@@ -88,6 +88,108 @@ func BenchmarkSettle(b *testing.B) {
 	}
 }
 
+// BenchmarkOpenAlerts measures what is done over and over while many alerts are open.
+//
+//	page   the first page of what is not closed, 50 alerts, with all counts
+//	team   the first page of a team that has one in a hundred of them
+//	tick   the clock takes the 10 alerts that are due and puts them off
+//	idle   the clock asks, and none is due
+func BenchmarkOpenAlerts(b *testing.B) {
+	for _, database := range []struct {
+		name string
+		url  func(b *testing.B) string
+	}{
+		{"sqlite", func(b *testing.B) string { return "sqlite:" + b.TempDir() }},
+		{"postgres", func(b *testing.B) string { return storetest.Postgres(b, "fsync=on") }},
+	} {
+		for _, n := range []int{1_000, 100_000} {
+			b.Run(fmt.Sprintf("%s/%d", database.name, n), func(b *testing.B) {
+				s := open(b, database.url(b))
+				manyOpen(b, s, n)
+				for _, work := range []struct {
+					name string
+					do   func(ctx context.Context, s *store.Store, i int) error
+				}{
+					{"page", func(ctx context.Context, s *store.Store, _ int) error { return firstPage(ctx, s, "") }},
+					{"team", func(ctx context.Context, s *store.Store, _ int) error { return firstPage(ctx, s, "team-7") }},
+					{"tick", func(ctx context.Context, s *store.Store, i int) error { return tick(ctx, s, i, n) }},
+					{"idle", func(ctx context.Context, s *store.Store, _ int) error { return tick(ctx, s, 0, n) }},
+				} {
+					b.Run(work.name, func(b *testing.B) {
+						b.ReportAllocs()
+						for i := 1; b.Loop(); i++ {
+							if err := work.do(b.Context(), s, i); err != nil {
+								b.Fatal(err)
+							}
+						}
+					})
+				}
+			})
+		}
+	}
+}
+
+// manyOpen opens n alerts, of which 10 are due in each second of the benchmark.
+func manyOpen(b *testing.B, s *store.Store, n int) {
+	b.Helper()
+	for first := 0; first < n; first += 1000 {
+		alerts := make([]*tocsin.Alert, 1000)
+		for i := range alerts {
+			k := first + i
+			a, _ := tocsin.Alert{}.Fold(detection(tocsin.KeyOf("aws", fmt.Sprint(k)), k), ticks.Add(-time.Hour))
+			a.Level, a.Team = tocsin.Level(1+k%5), fmt.Sprint("team-", k%100)
+			a.Escalation = &tocsin.Escalation{Policy: "p", At: ticks.Add(time.Duration(1+k/10) * time.Second)}
+			alerts[i] = &a
+		}
+		if err := s.Update(b.Context(), func(tx *store.Tx) error { return tx.Save(alerts...) }); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// ticks is when the clock of the benchmark begins.
+var ticks = time.Date(2026, 7, 31, 3, 0, 0, 0, time.UTC)
+
+func firstPage(ctx context.Context, s *store.Store, team string) error {
+	return s.View(ctx, func(tx *store.Tx) error {
+		list, total, err := tx.Alerts(store.AlertFilter{
+			Statuses: []tocsin.Status{tocsin.StatusOpen, tocsin.StatusAcked}, Team: team, Limit: 50,
+		})
+		if err != nil {
+			return err
+		}
+		if want := min(50, int(total)); len(list) != want || total == 0 {
+			return fmt.Errorf("%d alerts on a page of %d", len(list), total)
+		}
+		_, err = tx.Totals()
+		return err
+	})
+}
+
+// tick is the clock's at the i-th second: what is due then is due again once all
+// others were.
+func tick(ctx context.Context, s *store.Store, i, n int) error {
+	now := ticks.Add(time.Duration(i) * time.Second)
+	return s.Update(ctx, func(tx *store.Tx) error {
+		if _, err := tx.NextAlertDue(); err != nil {
+			return err
+		}
+		due, err := tx.DueAlerts(now, 10)
+		if err != nil {
+			return err
+		}
+		if i > 0 && len(due) != 10 {
+			return fmt.Errorf("%d alerts are due", len(due))
+		}
+		changed := make([]*tocsin.Alert, len(due))
+		for j := range due {
+			due[j].Escalation.At = now.Add(time.Duration(n/10) * time.Second)
+			changed[j] = &due[j]
+		}
+		return tx.Save(changed...)
+	})
+}
+
 // notifyAll takes n notifications of new alerts through the outbox.
 func notifyAll(ctx context.Context, s *store.Store, alert *int64, n int, leased bool) error {
 	now := time.Now()
@@ -193,7 +295,7 @@ func (l *load) fold(tx *store.Tx, latest map[tocsin.Key]tocsin.Alert) error {
 	alerts := make([]*tocsin.Alert, len(l.keys))
 	owed := make([]*tocsin.Notification, len(l.keys))
 	for i, key := range l.keys {
-		a, _ := latest[key].Fold(detection(key), now)
+		a, _ := latest[key].Fold(detection(key, i), now)
 		alerts[i] = &a
 	}
 	if err := tx.Save(alerts...); err != nil {
@@ -214,15 +316,16 @@ func (l *load) fold(tx *store.Tx, latest map[tocsin.Key]tocsin.Alert) error {
 	return tx.Owe(owed)
 }
 
-// detection makes a document of about 1.5 KB.
-func detection(key tocsin.Key) tocsin.Detection {
+// detection makes a document of about 1.5 KB. The n-th is of one of 12 types in one
+// of 50 accounts.
+func detection(key tocsin.Key, n int) tocsin.Detection {
 	return tocsin.Detection{
-		Key: key, Rule: "guardduty", Dialect: "guardduty", Type: "CryptoCurrency:EC2/BitcoinTool.B!DNS", ID: "16c3f1d2a6f94c9bb0c3d1e2f3a4b5c6",
+		Key: key, Rule: "guardduty", Dialect: "guardduty", Type: fmt.Sprintf("CryptoCurrency:EC2/BitcoinTool.%c!DNS", 'B'+n%12), ID: "16c3f1d2a6f94c9bb0c3d1e2f3a4b5c6",
 		Level: tocsin.High, Severity: 8,
 		Headline:    "EC2 i-0123456789abcdef0 (web-1) is asking for a Bitcoin pool",
 		Title:       "Bitcoin-related domain name queried by EC2 instance i-0123456789abcdef0.",
 		Description: "EC2 instance i-0123456789abcdef0 is querying a domain name that is associated with Bitcoin-related activity.",
-		Account:     "111122223333", Region: "eu-west-1", Partition: "aws",
+		Account:     fmt.Sprintf("1111222233%02d", n%50), Region: "eu-west-1", Partition: "aws",
 		Resource: tocsin.Resource{Type: "Instance", ID: "i-0123456789abcdef0", Name: "web-1", Tags: map[string]string{"team": "payments", "env": "prod"}},
 		Actor:    tocsin.Actor{IP: "203.0.113.7", Country: "Exampleland", Org: "AS64500 Example Hosting", Domain: "pool[.]example"},
 		Role:     "ACTOR",

@@ -28,6 +28,8 @@ type AlertFilter struct {
 	MinLevel        tocsin.Level
 	Account, Region string
 	Type            string // a prefix: "CryptoCurrency:"
+	Team, Assignee  string
+	Unanswered      bool   // those alone that were escalated to the end, and nobody answered
 	Text            string // anywhere in headline, title, type, account, region, resource, actor, id; any case; * is any run of characters
 	// Sort is "level" (level, then age: oldest first; the default), "newest",
 	// "changed", "count".
@@ -39,7 +41,11 @@ type AlertFilter struct {
 type NotificationFilter struct {
 	Alert    int64
 	Receiver string
+	Person   string
+	Contact  int64
 	States   []tocsin.State
+	Kinds    []tocsin.Kind
+	Since    time.Time // came to be owed at Since or later
 	Page
 }
 
@@ -53,6 +59,32 @@ type Settlement struct {
 	At       time.Time
 	Ref      string
 	Error    string
+	// Receiver, of a delivery, is counted with the time: see [Tx.ReceiverTotals].
+	Receiver string
+	// Started and Took say when the attempt began and how long it took. They are
+	// kept of one that is to be tried again, with its Error.
+	Started time.Time
+	Took    time.Duration
+}
+
+// An Attempt is one that did not end its notification.
+type Attempt struct {
+	N     int
+	At    time.Time
+	Took  time.Duration
+	Error string
+}
+
+// A Cancellation chooses pending notifications of one alert that nobody needs any
+// more; empty fields choose all.
+type Cancellation struct {
+	Alert int64
+	// Kinds are those that call for somebody to act, if none is given.
+	Kinds            []tocsin.Kind
+	Receiver, Person string
+	Contact          int64
+	Reason           string // for people: "acknowledged by ada"
+	At               time.Time
 }
 
 // Totals are counts for pages and metrics.

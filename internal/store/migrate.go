@@ -24,11 +24,7 @@ type migration struct {
 }
 
 // migrate brings the schema up to date in one transaction.
-func (s *Store) migrate(ctx context.Context) error {
-	steps, err := readMigrations()
-	if err != nil {
-		return err
-	}
+func (s *Store) migrate(ctx context.Context, steps []migration) error {
 	return s.engine.update(ctx, func(db session) error { return s.dialect.migrate(db, steps) })
 }
 

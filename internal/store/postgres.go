@@ -57,7 +57,7 @@ const maxAttempts = 12
 func (e *postgresEngine) update(ctx context.Context, f func(session) error) error {
 	for attempt := 1; ; attempt++ {
 		err := e.transact(ctx, pgx.TxOptions{}, f)
-		if err == nil || attempt == maxAttempts || !disturbed(err) {
+		if err == nil || attempt == maxAttempts || !disturbed(err, attempt) {
 			return err
 		}
 		// A random share of a growing wait, so that the same ones do not meet again.
@@ -70,9 +70,21 @@ func (e *postgresEngine) update(ctx context.Context, f func(session) error) erro
 	}
 }
 
-// disturbed says whether the transaction would do if it ran again.
-// https://www.postgresql.org/docs/current/errcodes-appendix.html
-func disturbed(err error) bool {
+// overtaken is an error that another replica may have caused, which was faster:
+// who looks again sees what it did. It may also be that nobody looked.
+type overtaken struct{ error }
+
+func (o overtaken) Unwrap() error { return o.error }
+
+// maxOvertaken is how often a transaction is run that others overtake.
+const maxOvertaken = 3
+
+// disturbed says whether the transaction, after that many attempts, would do if it
+// ran again. https://www.postgresql.org/docs/current/errcodes-appendix.html
+func disturbed(err error, attempt int) bool {
+	if _, ok := errors.AsType[overtaken](err); ok {
+		return attempt < maxOvertaken
+	}
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch e.Code {
 		case "40001", // serialization_failure

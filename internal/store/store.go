@@ -16,13 +16,16 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
 // Errors that callers ask for by name.
 var (
 	ErrNotFound = errors.New("not found")
-	// ErrStale says that an alert was changed since it was read.
+	// ErrExists says that what was to be made is there already.
+	ErrExists = errors.New("there already")
+	// ErrStale says that something was changed since it was read.
 	ErrStale = errors.New("changed by somebody else in the meantime")
 	// ErrNewer says that the database was written by a newer tocsin.
 	ErrNewer = errors.New("the database is of a newer version of tocsin")
@@ -47,6 +50,14 @@ type Store struct {
 //	sqlite:./tocsin-data      a directory, locked while it is open
 //	postgres://user@host/db   as libpq reads it
 func Open(ctx context.Context, url string) (*Store, error) {
+	steps, err := readMigrations()
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx, url, steps)
+}
+
+func open(ctx context.Context, url string, steps []migration) (*Store, error) {
 	scheme, rest, _ := strings.Cut(url, ":")
 	s, where := &Store{}, "store"
 	var err error
@@ -64,7 +75,7 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.migrate(ctx); err != nil {
+	if err := s.migrate(ctx, steps); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", where, err), s.Close())
 	}
 	return s, nil
@@ -102,7 +113,7 @@ func (s *Store) Ping(ctx context.Context) error {
 // Update runs f in one durable transaction. f may run again when the database
 // asks for it (a serialization failure, a deadlock, a row that another replica
 // was faster to insert), so it must not change anything outside but its results.
-// When nothing was kept, alerts given to [Tx.Save] have their ID and Version back.
+// When nothing was kept, what was given to be saved has its ID and Version back.
 func (s *Store) Update(ctx context.Context, f func(tx *Tx) error) error {
 	tx := &Tx{}
 	err := s.engine.update(ctx, func(db session) error {
@@ -135,5 +146,28 @@ type Tx struct {
 	// readOnly says that this is a view: it locks nothing.
 	readOnly bool
 	tallies  tallies
-	saved    []saved
+	// known are the alerts that it read or wrote; nil in a view.
+	known map[int64]known
+	saved []saved
+}
+
+// saved is an ID or a Version as it was before what has it was saved.
+type saved struct {
+	number *int64
+	was    int64
+}
+
+// remember keeps the numbers of what is about to be saved.
+func (tx *Tx) remember(numbers ...*int64) {
+	for _, n := range numbers {
+		tx.saved = append(tx.saved, saved{n, *n})
+	}
+}
+
+// unsave gives them back, since nothing was kept.
+func (tx *Tx) unsave() {
+	for _, s := range slices.Backward(tx.saved) {
+		*s.number = s.was
+	}
+	tx.saved = nil
 }

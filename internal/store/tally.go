@@ -13,13 +13,17 @@ import (
 // rows that are only ever inserted must be folded by somebody.
 const tallySlots = 16
 
-// The kinds of tally; see the table.
+// The kinds of tally; see the migrations.
 const (
 	tallyVerdict      = "verdict"
 	tallySource       = "source"
 	tallyPlace        = "place"
 	tallyAlert        = "alert"
+	tallyType         = "type"
 	tallyNotification = "notification"
+	tallyRoute        = "route"
+	tallyReceiver     = "receiver"
+	tallyGeneration   = "generation"
 )
 
 // A tallyKey is what is counted.

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"bytes"
+	"encoding/json"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -37,4 +39,21 @@ func nonNil(b []byte) []byte {
 		return []byte{}
 	}
 	return b
+}
+
+// document is v as JSON that a person can read in the database.
+func document(v any) (string, error) {
+	var buffer bytes.Buffer
+	encoder := json.NewEncoder(&buffer)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(v)
+	return buffer.String(), err
+}
+
+// number is 1 for true and 0 for false.
+func number(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
 }

@@ -3,6 +3,8 @@ package store
 import (
 	"cmp"
 	"slices"
+	"strconv"
+	"time"
 
 	"github.com/tocsin-sec/tocsin"
 )
@@ -29,34 +31,23 @@ func (tx *Tx) countEvents(t *Totals) error {
 	})
 }
 
-// countAlerts counts what is not closed, which is little; the rest is closed.
 func (tx *Tx) countAlerts(t *Totals) error {
-	var all, unclosed int64
-	if err := tx.counted(tallyAlert, func(_, _ string, sum tallied) { all = sum.n }); err != nil {
-		return err
-	}
-	err := tx.db.query(`
-		SELECT status, level, COUNT(*)
-		FROM alert
-		WHERE status <> 'closed'
-		GROUP BY status, level`, nil, func(r row) error {
-		var status string
-		var level int
-		var n int64
-		if err := r.Scan(&status, &level, &n); err != nil {
-			return err
+	return tx.countedAlerts(func(status tocsin.Status, level tocsin.Level, n int64) {
+		t.Alerts[status] += n
+		if status == tocsin.StatusOpen {
+			t.OpenByLevel[level] = n
 		}
-		t.Alerts[tocsin.Status(status)] += n
-		if status == string(tocsin.StatusOpen) {
-			t.OpenByLevel[tocsin.Level(level)] += n
-		}
-		unclosed += n
-		return nil
 	})
-	if closed := all - unclosed; closed > 0 {
-		t.Alerts[tocsin.StatusClosed] = closed
-	}
-	return err
+}
+
+// countedAlerts gives the number of alerts of each status and level that has any.
+func (tx *Tx) countedAlerts(each func(status tocsin.Status, level tocsin.Level, n int64)) error {
+	return tx.counted(tallyAlert, func(status, level string, sum tallied) {
+		l, err := strconv.Atoi(level)
+		if err == nil && sum.n > 0 {
+			each(tocsin.Status(status), tocsin.Level(l), sum.n)
+		}
+	})
 }
 
 func (tx *Tx) countNotifications(t *Totals) error {
@@ -101,4 +92,48 @@ func (tx *Tx) Coverage() ([]Coverage, error) {
 		return cmp.Or(cmp.Compare(x.Account, y.Account), cmp.Compare(x.Region, y.Region))
 	})
 	return list, err
+}
+
+// CountRoutes counts the alerts that each route took, at that time.
+func (tx *Tx) CountRoutes(alerts map[string]int64, at time.Time) {
+	for name, n := range alerts {
+		tx.tallies.add(tallyRoute, text(name), "", n, millis(at))
+	}
+}
+
+// A Count is how many there were, and when the last.
+type Count struct {
+	N    int64
+	Last time.Time
+}
+
+// RouteTotals gives, by name, how many alerts each route took.
+func (tx *Tx) RouteTotals() (map[string]Count, error) { return tx.countsOf(tallyRoute) }
+
+// ReceiverTotals gives, by name, how many notifications each receiver took: those
+// that were settled as delivered with its name.
+func (tx *Tx) ReceiverTotals() (map[string]Count, error) { return tx.countsOf(tallyReceiver) }
+
+func (tx *Tx) countsOf(kind string) (map[string]Count, error) {
+	counts := map[string]Count{}
+	err := tx.counted(kind, func(name, _ string, sum tallied) {
+		counts[name] = Count{sum.n, moment(sum.at)}
+	})
+	return counts, err
+}
+
+// SeenBefore is how many alerts of that type were ever opened in that account, by
+// the type that they had at first. One is not counted: the one that asks.
+func (tx *Tx) SeenBefore(findingType, account string) (int64, error) {
+	if err := tx.flush(); err != nil {
+		return 0, err
+	}
+	var n int64
+	err := tx.db.query(`
+		SELECT CAST(COALESCE(SUM(n), 0) AS BIGINT)
+		FROM tally
+		WHERE kind = $1
+			AND a = $2
+			AND b = $3`, []any{tallyType, text(findingType), text(account)}, func(r row) error { return r.Scan(&n) })
+	return max(0, n-1), err
 }

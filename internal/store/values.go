@@ -10,6 +10,16 @@ func (tx *Tx) Put(name string, value []byte) error {
 	return err
 }
 
+// PutFirst keeps a value under a name that has none. Of several that do so at once,
+// the first stands: Get says which, in a transaction of its own.
+func (tx *Tx) PutFirst(name string, value []byte) error {
+	_, err := tx.db.exec(`
+		INSERT INTO memory (name, value)
+		VALUES ($1, $2)
+		ON CONFLICT (name) DO NOTHING`, text(name), nonNil(value))
+	return err
+}
+
 // Get gives the value that was put under the name, or nil, nil.
 func (tx *Tx) Get(name string) ([]byte, error) {
 	var value []byte

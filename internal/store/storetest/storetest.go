@@ -16,55 +16,62 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/oncall"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
+
+// A promise is one of a store's, with what finds out whether it is kept.
+type promise struct {
+	name string
+	test func(t *testing.T, s *store.Store)
+}
 
 // Run checks the promises. open gives an empty store, and closes it when the
 // test ends.
 func Run(t *testing.T, open func(t *testing.T) *store.Store) {
-	for _, promise := range []struct {
-		name string
-		test func(t *testing.T, s *store.Store)
-	}{
-		{"events are kept byte for byte", eventsAreKeptByteForByte},
-		{"events that were written together are taken apart", chunksAreTakenApart},
-		{"texts that a database refuses are made acceptable", textsAreMadeAcceptable},
-		{"a delivery is known when it comes again", deliveriesAreKnown},
-		{"a batch keeps its order", batchesKeepTheirOrder},
-		{"many are looked for at once", manyAreLookedFor},
-		{"a delivery has one journal row", deliveriesAreUnique},
-		{"the journal is filtered and paged", journalIsFiltered},
-		{"the journal is walked from its beginning", journalIsWalked},
-		{"alerts come back as they were saved", alertsComeBack},
-		{"a key has one alert that is not closed", oneLiveAlert},
-		{"a stale alert is not saved", staleIsRefused},
-		{"alerts are filtered, sorted and paged", alertsAreFiltered},
-		{"replicas that fold one finding lose no count", foldsLoseNothing},
-		{"what opens at the same time opens once", openingsAreOne},
-		{"a timeline keeps its order", timelinesKeepOrder},
-		{"a claim is a lease", claimsAreLeases},
-		{"messages of one alert keep their order", messagesKeepOrder},
-		{"a claimed notification is claimed once", claimsAreExclusive},
-		{"whoever lost its lease cannot settle", settlementsAreFenced},
-		{"what was written with a lease needs no claim", owedWithLease},
-		{"leases of the dead are released", leasesAreReleased},
-		{"notifications are filtered and paged", notificationsAreFiltered},
-		{"counts are exact", countsAreExact},
-		{"coverage and sources know who was heard of", coverageKnows},
-		{"an error leaves nothing behind", errorsLeaveNothing},
-		{"a panic leaves nothing behind", panicsLeaveNothing},
-		{"a view sees one moment", viewsSeeOneMoment},
-		{"a view writes nothing", viewsWriteNothing},
-		{"values are kept by name", valuesAreKept},
-		{"what is not there is not found", missingIsNotFound},
-		{"a context that has ended ends the work", endedContexts},
-		{"a store answers until it is closed", answersUntilClosed},
-	} {
-		t.Run(promise.name, func(t *testing.T) {
+	for _, p := range slices.Concat(promises, ofTheClock, ofTheOutbox, ofPeople, ofReports) {
+		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
-			promise.test(t, open(t))
+			p.test(t, open(t))
 		})
 	}
+}
+
+// promises are those of events, alerts and notifications, and of transactions.
+var promises = []promise{
+	{"events are kept byte for byte", eventsAreKeptByteForByte},
+	{"events that were written together are taken apart", chunksAreTakenApart},
+	{"texts that a database refuses are made acceptable", textsAreMadeAcceptable},
+	{"a delivery is known when it comes again", deliveriesAreKnown},
+	{"a batch keeps its order", batchesKeepTheirOrder},
+	{"many are looked for at once", manyAreLookedFor},
+	{"a delivery has one journal row", deliveriesAreUnique},
+	{"the journal is filtered and paged", journalIsFiltered},
+	{"the journal is walked from its beginning", journalIsWalked},
+	{"alerts come back as they were saved", alertsComeBack},
+	{"a key has one alert that is not closed", oneLiveAlert},
+	{"a stale alert is not saved", staleIsRefused},
+	{"alerts are filtered, sorted and paged", alertsAreFiltered},
+	{"replicas that fold one finding lose no count", foldsLoseNothing},
+	{"what opens at the same time opens once", openingsAreOne},
+	{"a timeline keeps its order", timelinesKeepOrder},
+	{"a claim is a lease", claimsAreLeases},
+	{"messages of one alert keep their order", messagesKeepOrder},
+	{"a claimed notification is claimed once", claimsAreExclusive},
+	{"whoever lost its lease cannot settle", settlementsAreFenced},
+	{"what was written with a lease needs no claim", owedWithLease},
+	{"leases of the dead are released", leasesAreReleased},
+	{"notifications are filtered and paged", notificationsAreFiltered},
+	{"counts are exact", countsAreExact},
+	{"coverage and sources know who was heard of", coverageKnows},
+	{"an error leaves nothing behind", errorsLeaveNothing},
+	{"a panic leaves nothing behind", panicsLeaveNothing},
+	{"a view sees one moment", viewsSeeOneMoment},
+	{"a view writes nothing", viewsWriteNothing},
+	{"values are kept by name", valuesAreKept},
+	{"what is not there is not found", missingIsNotFound},
+	{"a context that has ended ends the work", endedContexts},
+	{"a store answers until it is closed", answersUntilClosed},
 }
 
 // at is a moment for tests, n seconds later.
@@ -254,7 +261,8 @@ func textsAreMadeAcceptable(t *testing.T, s *store.Store) {
 	ev.Reason, ev.Type, ev.Account, ev.Region, ev.Envelope, ev.Source = given, given, given, given, given, given
 	a := alert(given)
 	a.Headline, a.Actor.Domain, a.Account = given, given, given
-	n := &tocsin.Notification{Alert: 1, Receiver: given, Why: given, LastError: given, Changes: []tocsin.Change{{What: given, To: given}}}
+	n := &tocsin.Notification{Alert: 1, Receiver: given, Why: given, LastError: given, Person: given, Text: given, Changes: []tocsin.Change{{What: given, To: given}}}
+	p, c := &tocsin.Person{Name: given, FullName: given}, &tocsin.Contact{Person: given, Receiver: given, Address: given, DisabledWhy: given}
 	update(t, s, func(tx *store.Tx) error {
 		return errors.Join(
 			tx.Save(&a),
@@ -262,6 +270,10 @@ func textsAreMadeAcceptable(t *testing.T, s *store.Store) {
 			tx.Log(tocsin.Entry{Alert: a.ID, Kind: "note", By: given, Text: given}),
 			tx.Owe([]*tocsin.Notification{n}),
 			tx.Put(given, []byte(given)),
+			tx.SavePerson(p),
+			tx.SaveContact(c),
+			tx.SaveSilence(&tocsin.Silence{Reason: given, Author: given}),
+			tx.AddEpisodes(store.Episode{Alert: 1, Rule: given, Type: given, Team: given}),
 		)
 	})
 	view(t, s, func(tx *store.Tx) error {
@@ -287,6 +299,10 @@ func textsAreMadeAcceptable(t *testing.T, s *store.Store) {
 		latest, err := tx.Latest([]tocsin.Key{given})
 		if err != nil || latest[given].ID != a.ID {
 			t.Errorf("Latest = %v, %v, want alert %d", latest, err, a.ID)
+		}
+		kept, err := tx.Person(given)
+		if err != nil || len(kept.Contacts) != 1 || kept.Contacts[0].ID != c.ID {
+			t.Errorf("Person = %+v, %v, want one with contact %d", kept, err, c.ID)
 		}
 		value, err := tx.Get(given)
 		same(t, "Get", string(value), given)
@@ -1060,11 +1076,21 @@ func writeAll(tx *store.Tx) error {
 	if err := tx.Save(&a); err != nil {
 		return err
 	}
-	return errors.Join(
+	tx.CountRoutes(map[string]int64{"critical": 1}, at(1))
+	_, err := tx.UseToken("token", at(60))
+	return errors.Join(err,
 		tx.Journal([]*tocsin.Event{event(1, tocsin.Opened)}, []string{"d"}),
 		tx.Log(tocsin.Entry{Alert: a.ID, Kind: "opened"}),
 		tx.Owe([]*tocsin.Notification{{Alert: a.ID, Receiver: "slack"}}),
 		tx.Put("name", []byte("value")),
+		tx.SavePerson(ana()),
+		tx.SaveContact(&tocsin.Contact{Person: "ana", Receiver: "sms", Address: "+4930123456"}),
+		tx.SaveSilence(silence(60)),
+		tx.SaveHistory("soc", oncall.History{{Schedule: schedule("ana")}}),
+		tx.SaveOverride(&oncall.Override{Kind: oncall.Add, People: []string{"ana"}, From: at(0), Until: at(60)}),
+		tx.SetRotation("p", 1, 7),
+		tx.AddInhibitors(store.Inhibitor{Alert: a.ID, Rule: "account down", Fingerprint: "111122223333"}),
+		tx.AddEpisodes(store.Episode{Alert: a.ID, N: 1, OpenedAt: at(0)}),
 	)
 }
 
@@ -1082,6 +1108,21 @@ func nothingIsThere(t *testing.T, s *store.Store) {
 			t.Errorf("left behind: %d things", n)
 		}
 		return errors.Join(err, err2, err3, err4, err5, err6, err7)
+	})
+	view(t, s, func(tx *store.Tx) error {
+		people, err := tx.People()
+		silences, err2 := tx.Silences(store.SilenceFilter{})
+		histories, err3 := tx.Histories()
+		overrides, err4 := tx.Overrides("", time.Time{})
+		turn, err5 := tx.Rotation("p", 1)
+		inhibitors, err6 := tx.Inhibitors("account down", []string{"111122223333"})
+		episodes, err7 := tx.Episodes(at(0), at(1))
+		routes, err8 := tx.RouteTotals()
+		generation, err9 := tx.Generation()
+		if n := len(people) + len(silences) + len(histories) + len(overrides) + int(turn) + len(inhibitors) + len(episodes) + len(routes) + int(generation); n != 0 {
+			t.Errorf("left behind: %d things of people", n)
+		}
+		return errors.Join(err, err2, err3, err4, err5, err6, err7, err8, err9)
 	})
 	if got := totals(t, s); len(got.Verdicts)+len(got.Alerts)+len(got.Notifications) != 0 {
 		t.Errorf("left behind: %+v", got)
@@ -1136,6 +1177,17 @@ func viewsSeeOneMoment(t *testing.T, s *store.Store) {
 	if got := totals(t, s).Verdicts[tocsin.Filtered]; got != 2 {
 		t.Errorf("the next view counted %d events, want 2", got)
 	}
+	// What is there stays, whoever else wants to be first.
+	update(t, s, func(tx *store.Tx) error {
+		return errors.Join(tx.PutFirst("first", []byte("ours")), tx.PutFirst("first", []byte("theirs")))
+	})
+	view(t, s, func(tx *store.Tx) error {
+		value, err := tx.Get("first")
+		if string(value) != "ours" {
+			t.Errorf("first is %q, want ours", value)
+		}
+		return err
+	})
 	// Nor does a writer keep a view waiting.
 	update(t, s, func(tx *store.Tx) error {
 		if err := tx.Put("name", []byte("value")); err != nil {
