@@ -42,4 +42,4 @@ fuzz:
 
 # Writes the golden files anew; read the difference before you commit it.
 golden:
-	$(GO) test ./internal/guardduty ./internal/notify/... ./internal/web ./internal/config ./internal/app ./pattern/lint ./transform -update
+	$(GO) test ./internal/guardduty ./internal/notify/... ./internal/web ./internal/config ./internal/app ./internal/api ./internal/cli ./pattern/lint ./transform -update

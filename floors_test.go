@@ -21,13 +21,14 @@ var floors = []struct {
 	name  string
 	rooms []string
 }{
-	{"ground", []string{".", "pattern", "transform", "internal/secret", "internal/spelling", "library"}},
-	{"judgement, dialects, contracts", []string{"pattern/lint", "internal/rules", "internal/routing", "internal/guardduty", "internal/generic", "internal/collect", "internal/notify"}},
-	{"memory", []string{"internal/store"}},
+	{"ground", []string{".", "pattern", "transform", "internal/secret", "internal/spelling", "internal/wallclock", "library", "deploy/break-glass"}},
+	{"judgement, dialects, contracts", []string{"pattern/lint", "internal/rules", "internal/routing", "internal/oncall", "internal/escalation", "internal/reports", "internal/guardduty", "internal/generic", "internal/collect", "internal/notify"}},
+	{"memory, and what doors share", []string{"internal/store", "internal/notify/twilio", "internal/notify/phone"}},
 	{"heart and doors", []string{
 		"internal/engine", "internal/config", "internal/store/storetest", "internal/sift", "internal/casefile",
 		"internal/collect/sns", "internal/collect/https", "internal/collect/file", "internal/collect/collecttest",
 		"internal/notify/slack", "internal/notify/email", "internal/notify/webhook", "internal/notify/console", "internal/notify/inbox", "internal/notify/notifytest",
+		"internal/notify/teams", "internal/notify/sms", "internal/notify/voice", "internal/notify/pagerduty", "internal/notify/jira",
 	}},
 	{"windows and lists", []string{"internal/web", "internal/api", "internal/collect/all", "internal/notify/all"}},
 	{"house", []string{"internal/app"}},
@@ -37,7 +38,7 @@ var floors = []struct {
 }
 
 // pure are those that touch nothing: values in, values out.
-var pure = []string{".", "internal/spelling", "pattern", "pattern/lint", "transform", "internal/rules", "internal/routing", "internal/guardduty", "internal/generic", "internal/sift", "internal/casefile"}
+var pure = []string{".", "internal/spelling", "internal/wallclock", "pattern", "pattern/lint", "transform", "internal/rules", "internal/routing", "internal/oncall", "internal/escalation", "internal/reports", "internal/guardduty", "internal/generic", "internal/sift", "internal/casefile"}
 
 var notPure = []string{"net", "net/http", "os", "database/sql", "context", "log/slog", "io/fs", "os/exec"}
 

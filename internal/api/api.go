@@ -1,227 +1,145 @@
 // Package api is the JSON API: what the command line and other programs ask of a
 // running tocsin. It reads through the store and acts through the engine.
 //
-//	GET  /api/alerts                    ?status= &level= &account= &region= &type= &text= &sort= &limit= &offset=
-//	GET  /api/alerts/{id}               the alert, its timeline and its notifications
-//	POST /api/alerts/{id}/acknowledge   {"by": "ana"}
-//	POST /api/alerts/{id}/close         {"by": "ana", "reason": "fixed", "note": "…"}
+// Every endpoint is one value: its address, what it takes, what it answers, and
+// the function that does it. The same values decode requests, strictly and telling
+// all that is wrong at once, and make the OpenAPI 3.1 description that
+// GET /api/openapi.json answers ([Description]).
 //
-// Errors are {"error": "…"} with a fitting status: 404 where there is no such
-// alert, 409 where it is not in a state for what was asked, 400 for a field that
-// cannot be read.
+// Errors are a [Refusal] with a fitting status: 400 for what cannot be read, 404
+// for what is not there, 405 and 415 for another method or form, 409 where
+// somebody was faster, 413 for what is too long, 422 for what can be read and
+// cannot be done. Of our own faults the caller learns nothing but 500.
 package api
 
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
-	"strconv"
-	"strings"
+	"sync"
+	"time"
 
-	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/engine"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
-// An Actor changes alerts.
-type Actor interface {
-	Acknowledge(ctx context.Context, id int64, by string) (tocsin.Alert, error)
-	Close(ctx context.Context, id int64, by string, reason tocsin.Reason, note string) (tocsin.Alert, error)
+// Options are what the API stands on.
+type Options struct {
+	Store *store.Store
+	Act   engine.Asks
+	Now   func() time.Time // nil is time.Now
+	Log   *slog.Logger     // nil discards
 }
 
 // New is the API as a handler for paths under /api/.
-func New(s *store.Store, act Actor, log *slog.Logger) http.Handler {
-	a := api{s, act, log}
+func New(o Options) http.Handler {
+	a := &api{store: o.Store, act: o.Act, now: o.Now, log: o.Log}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	if a.log == nil {
+		a.log = slog.New(slog.DiscardHandler)
+	}
+	a.described = sync.OnceValue(Description)
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/alerts", a.handle(a.list))
-	mux.HandleFunc("GET /api/alerts/{id}", a.handle(a.show))
-	mux.HandleFunc("POST /api/alerts/{id}/acknowledge", a.handle(a.acknowledge))
-	mux.HandleFunc("POST /api/alerts/{id}/close", a.handle(a.close))
-	mux.HandleFunc("/api/", a.handle(func(*http.Request) (any, error) { return nil, store.ErrNotFound }))
+	a.mount(mux, a.endpoints())
 	return http.NewCrossOriginProtection().Handler(mux)
 }
 
 type api struct {
 	store *store.Store
-	act   Actor
+	act   engine.Asks
+	now   func() time.Time
 	log   *slog.Logger
+	// described is [Description], made when it is first asked for.
+	described func() json.RawMessage
 }
 
-// Alerts is the answer to a list.
-type Alerts struct {
-	Alerts []tocsin.Alert `json:"alerts"`
-	Total  int64          `json:"total"` // how many the filter chooses in all
-}
+// endpoints are all that can be asked.
+func (a *api) endpoints() []endpoint {
+	const (
+		notFound  = http.StatusNotFound
+		conflict  = http.StatusConflict
+		notToDo   = http.StatusUnprocessableEntity
+		alert     = "/api/alerts/{id}"
+		schedule  = "/api/schedules/{name}"
+		oneChange = "It answers the alert as it is then."
+	)
+	return []endpoint{
+		on("list_alerts", "GET /api/alerts", "List alerts.", a.listAlerts),
+		on("get_alert", "GET "+alert, "Show an alert with its timeline and its notifications.", a.showAlert, notFound),
+		on("acknowledge_alert", "POST "+alert+"/acknowledge", "Take an alert on: people are called no more. "+oneChange, a.acknowledge, notFound, conflict, notToDo),
+		on("unacknowledge_alert", "POST "+alert+"/unacknowledge", "Give an alert back: people are called from the first step. "+oneChange, a.unacknowledge, notFound, conflict, notToDo),
+		on("assign_alert", "POST "+alert+"/assign", "Give an alert to a person, who has taken it on then. "+oneChange, a.assign, notFound, conflict, notToDo),
+		on("snooze_alert", "POST "+alert+"/snooze", "Have nobody called until then, for 7 days at most. "+oneChange, a.snooze, notFound, conflict, notToDo),
+		on("escalate_alert", "POST "+alert+"/escalate", "End the present step now, and call the next. "+oneChange, a.escalate, notFound, conflict, notToDo),
+		on("reassign_alert", "POST "+alert+"/reassign", "Hand an alert to another team or policy: people are called from the first step. "+oneChange, a.reassign, notFound, conflict, notToDo),
+		on("close_alert", "POST "+alert+"/close", "Close an alert, saying why. "+oneChange, a.closeAlert, notFound, conflict, notToDo),
+		on("note_alert", "POST "+alert+"/note", "Write a line into an alert's timeline. "+oneChange, a.note, notFound, conflict, notToDo),
+		on("apply_policy", "POST "+alert+"/apply-policy", "Have a live alert go by its policy as it is configured today. "+oneChange, a.applyPolicy, notFound, conflict, notToDo),
+		on("acknowledge_alerts", "POST /api/alerts/acknowledge", "Take several alerts on. Each has a result of its own.", a.acknowledgeMany),
+		on("close_alerts", "POST /api/alerts/close", "Close several alerts, saying why. Each has a result of its own.", a.closeMany),
 
-// Alert is the answer about one alert.
-type Alert struct {
-	tocsin.Alert
-	Timeline      []tocsin.Entry        `json:"timeline"`
-	Notifications []tocsin.Notification `json:"notifications"`
-}
+		on("list_notifications", "GET /api/notifications", "List notifications, the newest first: who was told what, and what came of it.", a.listNotifications),
+		on("get_notification", "GET /api/notifications/{id}", "Show a notification with its attempts.", a.showNotification, notFound),
+		on("retry_notification", "POST /api/notifications/{id}/retry", "Send a notification that failed or was parked once more, as a new one.", a.retry, notFound, conflict, notToDo),
 
-// A Change is the body of a POST.
-type Change struct {
-	By     string        `json:"by"`
-	Reason tocsin.Reason `json:"reason,omitempty"`
-	Note   string        `json:"note,omitempty"`
-}
+		on("list_silences", "GET /api/silences", "List silences, the newest first.", a.listSilences),
+		on("get_silence", "GET /api/silences/{id}", "Show a silence.", a.showSilence, notFound),
+		on("create_silence", "POST /api/silences", "Make a silence.", a.createSilence, notToDo),
+		on("change_silence", "PUT /api/silences/{id}", "Change a silence: all of it is as the body says.", a.changeSilence, notFound, conflict, notToDo),
+		on("end_silence", "POST /api/silences/{id}/end", "End a silence now. What it held is told, if it is still worth it.", a.endSilence, notFound, conflict, notToDo),
+		on("preview_silence", "POST /api/silences/preview", "Say what a silence would have hidden of the last days. Nothing is written.", a.previewSilence, notToDo),
+		on("report_silence", "GET /api/silences/{id}/report", "Say what a silence has hidden.", a.reportSilence, notFound, notToDo),
 
-func (a api) list(r *http.Request) (any, error) {
-	f, err := filter(r)
-	if err != nil {
-		return nil, err
+		on("list_people", "GET /api/people", "List people with their contact methods.", a.listPeople),
+		on("get_person", "GET /api/people/{name}", "Show a person.", a.showPerson, notFound),
+		on("save_person", "PUT /api/people/{name}", "Write a person: all but the contact methods is as the body says.", a.savePerson, conflict, notToDo),
+		on("add_contact", "POST /api/people/{name}/contacts", "Add a contact method, and send its address a code.", a.addContact, notFound, conflict, notToDo),
+		on("remove_contact", "POST /api/contacts/{id}/remove", "Forget a contact method.", a.removeContact, notFound, conflict, notToDo),
+		on("enable_contact", "POST /api/contacts/{id}/enable", "Use a disabled contact method again, once the code that is sent is given.", a.enableContact, notFound, conflict, notToDo),
+		on("send_code", "POST /api/contacts/{id}/send-code", "Send a code once more, three times an hour at most.", a.sendCode, notFound, conflict, notToDo),
+		on("verify_contact", "POST /api/contacts/{id}/verify", "Give the code that the address was sent.", a.verifyContact, notFound, conflict, notToDo),
+		on("person_calendar", "GET /api/people/{name}.ics", "Subscribe to the shifts of a person as an iCalendar feed.", a.personCalendar, notFound),
+
+		on("on_call", "GET /api/on-call", "Say who is on call.", a.onCall),
+		on("list_schedules", "GET /api/schedules", "List schedules as configured.", a.listSchedules),
+		on("get_schedule", "GET "+schedule, "Show a schedule as configured.", a.showSchedule, notFound),
+		on("list_shifts", "GET "+schedule+"/shifts", "List the shifts that touch a time, in their whole length.", a.listShifts, notFound),
+		on("list_gaps", "GET "+schedule+"/gaps", "List the times at which nobody is on call.", a.listGaps, notFound),
+		on("schedule_calendar", "GET "+schedule+".ics", "Subscribe to the shifts of a schedule as an iCalendar feed.", a.scheduleCalendar, notFound),
+		on("list_overrides", "GET /api/overrides", "List overrides that are not over.", a.listOverrides),
+		on("create_override", "POST /api/overrides", "Override who is on call for a time. Without a schedule it is an absence from all.", a.createOverride, conflict, notToDo),
+		on("swap_shifts", "POST /api/overrides/swap", "Have two people who have agreed stand in for each other: two overrides.", a.swap, conflict, notToDo),
+		on("end_override", "POST /api/overrides/{id}/end", "End an override now.", a.endOverride, notFound, conflict, notToDo),
+
+		on("list_policies", "GET /api/policies", "List escalation policies as configured.", a.listPolicies),
+		on("preview_policy", "GET /api/policies/{name}/preview", "Say whom a policy would tell, and when, if nobody answered.", a.previewPolicy, notFound),
+		on("list_teams", "GET /api/teams", "List teams as configured.", a.listTeams),
+		on("dead_routes", "GET /api/routes/dead", "List routes and receivers that took nothing for days.", a.deadRoutes),
+		on("explain_event", "POST /api/explain", "Say what would become of an event, step by step. Nothing is written or sent.", a.explain, notToDo),
+
+		on("get_report", "GET /api/reports", "Report how soon alerts were answered, who was disturbed, and how much was noise.", a.report),
+		on("get_description", "GET /api/openapi.json", "This description.", a.description),
 	}
-	out := Alerts{Alerts: []tocsin.Alert{}}
-	err = a.store.View(r.Context(), func(tx *store.Tx) error {
-		alerts, total, err := tx.Alerts(f)
-		out.Alerts, out.Total = append(out.Alerts, alerts...), total
+}
+
+func (a *api) description(context.Context, none) (json.RawMessage, error) { return a.described(), nil }
+
+// view reads in one snapshot.
+func view[T any](ctx context.Context, a *api, f func(tx *store.Tx) (T, error)) (out T, err error) {
+	err = a.store.View(ctx, func(tx *store.Tx) error {
+		out, err = f(tx)
 		return err
 	})
 	return out, err
 }
 
-func (a api) show(r *http.Request) (any, error) {
-	id, err := id(r)
-	if err != nil {
-		return nil, err
+// list is what JSON writes as a list, be it empty.
+func list[T any](items []T) []T {
+	if items == nil {
+		return []T{}
 	}
-	return Show(r.Context(), a.store, id)
-}
-
-// Show reads one alert with all that belongs to it.
-func Show(ctx context.Context, s *store.Store, id int64) (out Alert, err error) {
-	err = s.View(ctx, func(tx *store.Tx) (err error) {
-		if out.Alert, err = tx.Alert(id); err != nil {
-			return err
-		}
-		if out.Timeline, err = tx.Timeline(id); err != nil {
-			return err
-		}
-		out.Notifications, err = tx.Notifications(store.NotificationFilter{Alert: id})
-		return err
-	})
-	return out, err
-}
-
-func (a api) acknowledge(r *http.Request) (any, error) {
-	id, c, err := change(r)
-	if err != nil {
-		return nil, err
-	}
-	return a.act.Acknowledge(r.Context(), id, c.By)
-}
-
-func (a api) close(r *http.Request) (any, error) {
-	id, c, err := change(r)
-	if err != nil {
-		return nil, err
-	}
-	reason, err := tocsin.ParseReason(string(c.Reason))
-	if err != nil {
-		return nil, badRequest{err}
-	}
-	return a.act.Close(r.Context(), id, c.By, reason, c.Note)
-}
-
-// badRequest marks what the caller can mend.
-type badRequest struct{ error }
-
-func (a api) handle(f func(r *http.Request) (any, error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		answer, err := f(r)
-		status := http.StatusOK
-		if err != nil {
-			status = statusOf(err)
-			answer = map[string]string{"error": err.Error()}
-			if status == http.StatusInternalServerError {
-				a.log.ErrorContext(r.Context(), "request refused", "path", r.URL.Path, "err", err)
-				answer = map[string]string{"error": "internal error; the log says more"}
-			}
-		}
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.WriteHeader(status)
-		_ = json.NewEncoder(w).Encode(answer) // a caller that left needs no answer
-	}
-}
-
-func statusOf(err error) int {
-	if _, ok := errors.AsType[*tocsin.StateError](err); ok {
-		return http.StatusConflict
-	}
-	if _, ok := errors.AsType[badRequest](err); ok {
-		return http.StatusBadRequest
-	}
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return http.StatusNotFound
-	case errors.Is(err, store.ErrStale):
-		return http.StatusConflict
-	}
-	return http.StatusInternalServerError
-}
-
-func id(r *http.Request) (int64, error) {
-	n, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
-	if err != nil {
-		return 0, badRequest{fmt.Errorf("alert %q is not a number", r.PathValue("id"))}
-	}
-	return n, nil
-}
-
-func change(r *http.Request) (int64, Change, error) {
-	n, err := id(r)
-	if err != nil {
-		return 0, Change{}, err
-	}
-	var c Change
-	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, 64<<10))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&c); err != nil {
-		return 0, c, badRequest{fmt.Errorf("body: %w", err)}
-	}
-	if strings.TrimSpace(c.By) == "" {
-		return 0, c, badRequest{errors.New(`body: "by" is missing: say who does it`)}
-	}
-	return n, c, nil
-}
-
-// What a list can be asked for.
-var (
-	statuses = []tocsin.Status{tocsin.StatusOpen, tocsin.StatusAcked, tocsin.StatusClosed}
-	sorts    = []string{"level", "newest", "changed", "count"}
-)
-
-func filter(r *http.Request) (store.AlertFilter, error) {
-	q := r.URL.Query()
-	f := store.AlertFilter{
-		Account: q.Get("account"), Region: q.Get("region"), Type: q.Get("type"), Text: q.Get("text"), Sort: q.Get("sort"),
-	}
-	for _, s := range q["status"] {
-		if !slices.Contains(statuses, tocsin.Status(s)) {
-			return f, badRequest{fmt.Errorf("status: %q is none of %v", s, statuses)}
-		}
-		f.Statuses = append(f.Statuses, tocsin.Status(s))
-	}
-	if f.Sort != "" && !slices.Contains(sorts, f.Sort) {
-		return f, badRequest{fmt.Errorf("sort: %q is none of %v", f.Sort, sorts)}
-	}
-	var err error
-	if s := q.Get("level"); s != "" {
-		if f.MinLevel, err = tocsin.ParseLevel(s); err != nil {
-			return f, badRequest{err}
-		}
-	}
-	for name, into := range map[string]*int{"limit": &f.Limit, "offset": &f.Offset} {
-		if s := q.Get(name); s != "" {
-			if *into, err = strconv.Atoi(s); err != nil || *into < 0 {
-				return f, badRequest{fmt.Errorf("%s: %q is not a number", name, s)}
-			}
-		}
-	}
-	return f, nil
+	return items
 }

@@ -93,16 +93,19 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 			err = errors.Join(err, a.close())
 		}
 	}()
-	plan, err := a.plan(o.Config)
+	plan, back, err := a.plan(o.Config)
 	if err != nil {
 		return nil, err
 	}
-	a.engine = engine.New(engine.Options{Store: a.store, Plan: plan, Log: o.Log, Now: o.Now, Metrics: engine.NewMetrics(a.registry)})
+	a.engine, err = engine.New(ctx, engine.Options{Store: a.store, Plan: plan, Log: o.Log, Now: o.Now, Metrics: engine.NewMetrics(a.registry)})
+	if err != nil {
+		return nil, err
+	}
 	a.register()
 	if err := a.listen(ctx); err != nil {
 		return nil, err
 	}
-	g, err := a.open(o.Config)
+	g, err := a.open(o.Config, back)
 	if err != nil {
 		return nil, err
 	}
@@ -247,16 +250,18 @@ func (a *App) Reload() error {
 	if err != nil {
 		return err
 	}
-	plan, err := a.plan(c)
+	plan, back, err := a.plan(c)
 	if err != nil {
 		return err
 	}
-	next, err := a.open(c)
+	next, err := a.open(c, back)
 	if err != nil {
+		return err
+	}
+	if err := a.engine.Replace(a.running, plan); err != nil {
 		return err
 	}
 	a.config.Store(c)
-	a.engine.Replace(plan)
 	old := a.serving.Swap(next)
 	old.stop()
 	next.start(a.running, a.engine.Accept, a.o.Log)
@@ -284,22 +289,48 @@ func fixed(was, is *config.Config) (keys []string) {
 	return keys
 }
 
-// plan opens the receivers and gathers what the engine goes by.
-func (a *App) plan(c *config.Config) (*engine.Plan, error) {
+// plan opens the receivers and gathers what the engine goes by, and how people
+// answer.
+func (a *App) plan(c *config.Config) (*engine.Plan, *answers, error) {
 	p := &engine.Plan{
 		Rules: c.Rules, Routes: c.Routes, Accounts: c.Accounts,
-		Receivers: make(map[string]engine.Receiver, len(c.Receivers)), PublicURL: pagesURL(c),
+		Receivers: make(map[string]engine.Receiver, len(c.Receivers)), PublicURL: pagesURL(c), ReachableAt: c.PublicURL,
+		Fallback: c.Fallback, Teams: c.Teams, Policies: c.Policies, Schedules: c.Schedules, Inhibitions: c.Inhibitions,
+		Terms: c.Terms, Updates: c.Updates, People: c.People, Left: c.Left,
 	}
+	back := &answers{handlers: map[string]http.Handler{}}
 	for _, r := range c.Receivers {
-		n, err := r.Open(notify.Env{
-			Name: r.Name, Log: a.o.Log.With("receiver", r.Name), Now: a.o.Now, HTTP: a.client(r.Timeout), Out: a.o.Out,
-		})
+		n, err := r.Open(a.notifyEnv(c, r, back))
 		if err != nil {
-			return nil, fmt.Errorf("receiver %s: %w", r.Name, err)
+			return nil, nil, fmt.Errorf("receiver %s: %w", r.Name, err)
 		}
-		p.Receivers[r.Name] = engine.Receiver{Notifier: n, Rate: r.Rate, Timeout: r.Timeout, Patience: r.Patience}
+		if l, ok := n.(notify.Listener); ok {
+			back.listeners = append(back.listeners, listener{r.Name, l})
+		}
+		follows := r.Follows
+		if f, ok := n.(notify.Follower); ok {
+			follows = f.Follows()
+		}
+		p.Receivers[r.Name] = engine.Receiver{
+			Notifier: n, Kind: r.Kind, Rate: r.Rate, Timeout: r.Timeout, Patience: r.Patience,
+			Follows: follows, Edits: r.Edits, Interrupts: r.Interrupts, Address: r.Address, Burst: r.Burst,
+		}
 	}
-	return p, nil
+	return p, back, nil
+}
+
+func (a *App) notifyEnv(c *config.Config, r config.Receiver, back *answers) notify.Env {
+	env := notify.Env{
+		Name: r.Name, Log: a.o.Log.With("receiver", r.Name), Now: a.o.Now, HTTP: a.client(r.Timeout), Out: a.o.Out,
+		Handle: func(h http.Handler) { back.handlers[r.Name] = h },
+		Act: func(ctx context.Context, answer notify.Answer) (notify.Reply, error) {
+			return a.engine.Answer(ctx, r.Name, answer)
+		},
+	}
+	if c.PublicURL != "" {
+		env.CallbackURL = c.PublicURL + "/act/" + r.Name
+	}
+	return env
 }
 
 // client is for requests going out. It follows no redirects: what is configured
@@ -311,12 +342,25 @@ func (a *App) client(timeout time.Duration) *http.Client {
 	}
 }
 
-// A generation is the sources of one configuration while it is in force.
+// A generation is what comes in under one configuration while it is in force:
+// events from sources, and answers from people.
 type generation struct {
 	sources  []source
 	handlers map[string]http.Handler // by source
+	answers  *answers
 	cancel   context.CancelFunc
 	done     sync.WaitGroup
+}
+
+// answers are the ways by which people answer messages.
+type answers struct {
+	handlers  map[string]http.Handler // what vendors call back, by receiver
+	listeners []listener
+}
+
+type listener struct {
+	receiver string
+	notify.Listener
 }
 
 type source struct {
@@ -325,8 +369,8 @@ type source struct {
 }
 
 // open opens the sources of a configuration.
-func (a *App) open(c *config.Config) (*generation, error) {
-	g := &generation{handlers: map[string]http.Handler{}, cancel: func() {}}
+func (a *App) open(c *config.Config, back *answers) (*generation, error) {
+	g := &generation{handlers: map[string]http.Handler{}, answers: back, cancel: func() {}}
 	for _, s := range c.Sources {
 		memory := state{a.store, "source/" + s.Name + "/", &a.made}
 		collector, err := s.Open(collect.Env{
@@ -368,6 +412,13 @@ func (g *generation) start(ctx context.Context, sink collect.Sink, log *slog.Log
 		g.done.Go(func() {
 			if err := s.collector.Run(ctx, sink); err != nil && ctx.Err() == nil {
 				log.Error("source ended", "source", s.name, "err", err)
+			}
+		})
+	}
+	for _, l := range g.answers.listeners {
+		g.done.Go(func() {
+			if err := l.Listen(ctx); err != nil && ctx.Err() == nil {
+				log.Error("answers are not heard any more", "receiver", l.receiver, "err", err)
 			}
 		})
 	}

@@ -27,7 +27,13 @@ func setExampleEnv(t *testing.T) {
 	for name, value := range map[string]string{
 		"TOKEN": "0123456789abcdef", "SNS_TOKEN": "0123456789abcdef", "API_TOKEN": "fedcba9876543210",
 		"SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T0/B0/x", "SMTP_PASSWORD": "password",
-		"PAGER_URL": "https://pager.example.com/hook", "PAGER_SECRET": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "PAGER_TOKEN": "token",
+		"PAYMENTS_WEBHOOK_URL": "https://hooks.slack.com/services/T0/B1/x", "DATA_WEBHOOK_URL": "https://hooks.slack.com/services/T0/B2/x",
+		"SLACK_API_URL": "https://slack.com/api/", "SLACK_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", "SLACK_SIGNING_SECRET": "0123456789abcdef0123456789abcdef",
+		"TEAMS_URL": "https://example.webhook.office.com/workflows/x", "JIRA_TOKEN": "token", "AWS_SECRET": "secret",
+		"TWILIO_SID": "AC0123456789abcdef0123456789abcdef", "TWILIO_TOKEN": "0123456789abcdef0123456789abcdef",
+		"TWILIO_KEY": "SK0123456789abcdef0123456789abcdef", "TWILIO_SECRET": "secret", "TWILIO_SERVICE": "MG0123456789abcdef0123456789abcdef",
+		"PAGERDUTY_KEY": "0123456789abcdef0123456789abcdef",
+		"PAGER_URL":     "https://pager.example.com/hook", "PAGER_SECRET": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "PAGER_TOKEN": "token",
 	} {
 		t.Setenv(name, value)
 	}
@@ -82,7 +88,7 @@ func selfSigned(t *testing.T) (certificate, key []byte) {
 func TestEveryExampleLoadsWithoutAWarning(t *testing.T) {
 	setExampleEnv(t)
 	paths, err := filepath.Glob(filepath.Join(examples, "*.yml"))
-	if err != nil || len(paths) < 4 {
+	if err != nil || len(paths) < 5 {
 		t.Fatalf("examples = %v, %v", paths, err)
 	}
 	for _, path := range paths {

@@ -1,12 +1,14 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/internal/api"
 	"github.com/tocsin-sec/tocsin/internal/collect"
+	"github.com/tocsin-sec/tocsin/internal/reports"
 	"github.com/tocsin-sec/tocsin/internal/store"
 	"github.com/tocsin-sec/tocsin/internal/web"
 )
@@ -68,6 +71,9 @@ func (a *App) mux(pages http.Handler, ready http.HandlerFunc) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/in/{source}", a.receive)
 	mux.HandleFunc("/in/{source}/{rest...}", a.receive)
+	mux.Handle(web.LinkPath, web.NewLinks(web.LinkOptions{Read: a.engine.ReadLink, Follow: a.engine.FollowLink, Log: a.o.Log, Now: a.o.Now}))
+	mux.HandleFunc("/act/{receiver}", a.answer)
+	mux.HandleFunc("/act/{receiver}/{rest...}", a.answer)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", ready)
 	mux.Handle("/", pages)
@@ -84,16 +90,41 @@ func (a *App) receive(w http.ResponseWriter, r *http.Request) {
 	h.ServeHTTP(w, r)
 }
 
+// answer passes what a vendor calls back to the receiver that is named in its
+// path. Whether it is the vendor is for the receiver to find out.
+func (a *App) answer(w http.ResponseWriter, r *http.Request) {
+	h, ok := a.serving.Load().answers.handlers[r.PathValue("receiver")]
+	if !ok {
+		http.Error(w, `{"error":"no such receiver, or nothing is called back there"}`, http.StatusNotFound)
+		return
+	}
+	h.ServeHTTP(w, r)
+}
+
 // pages are what people and their programs see.
 func (a *App) pages() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/api/", api.New(a.store, a.engine, a.o.Log))
+	mux.Handle("/api/", api.New(api.Options{Store: a.store, Act: a.engine, Now: a.o.Now, Log: a.o.Log}))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}))
 	mux.Handle("/", web.New(web.Options{
 		Store: a.store, Act: a.engine, Sources: a.sources, Now: a.o.Now, Log: a.o.Log, Version: a.o.Version, Demo: a.o.Demo,
-		Accounts: func() map[string]tocsin.Account { return a.config.Load().Accounts },
+		Accounts:  func() map[string]tocsin.Account { return a.config.Load().Accounts },
+		Receivers: a.receivers,
+		Report: func(ctx context.Context, from, to time.Time) (reports.Report, error) {
+			return api.Report(ctx, a.store, a.engine, from, to)
+		},
 	}))
 	return localOnly(mux)
+}
+
+// receivers are those that are configured, by name, for the pages.
+func (a *App) receivers() []web.ReceiverInfo {
+	var infos []web.ReceiverInfo
+	for _, r := range a.config.Load().Receivers {
+		infos = append(infos, web.ReceiverInfo{Name: r.Name, Kind: r.Kind, Personal: r.Address != nil})
+	}
+	slices.SortFunc(infos, func(a, b web.ReceiverInfo) int { return cmp.Compare(a.Name, b.Name) })
+	return infos
 }
 
 // localOnly refuses requests whose Host is not this machine's own: a page of

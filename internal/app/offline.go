@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"github.com/tocsin-sec/tocsin/internal/collect"
@@ -18,12 +19,14 @@ func Offline(ctx context.Context, o Options) (*App, error) {
 	if a.store, err = store.Open(ctx, o.Config.Store); err != nil {
 		return nil, err
 	}
-	plan, err := a.plan(o.Config)
+	plan, _, err := a.plan(o.Config)
 	if err != nil {
 		_ = a.store.Close() // the plan's error says more
 		return nil, err
 	}
-	a.engine = engine.New(engine.Options{Store: a.store, Plan: plan, Log: a.o.Log, Now: a.o.Now})
+	if a.engine, err = engine.New(ctx, engine.Options{Store: a.store, Plan: plan, Log: a.o.Log, Now: a.o.Now}); err != nil {
+		return nil, errors.Join(err, a.store.Close())
+	}
 	return a, nil
 }
 

@@ -1,23 +1,13 @@
 package cli
 
 import (
-	"bytes"
-	"cmp"
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"net/http"
 	"net/url"
-	"os"
-	"os/user"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -25,53 +15,46 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/api"
 )
 
-// alertsFlags are what the alerts commands share.
-type alertsFlags struct {
-	server string
-	json   bool
-	by     string
-}
-
 func alertsCommand(s *shell) *cobra.Command {
-	var f alertsFlags
+	r := &client{shell: s}
 	c := &cobra.Command{
-		Use: "alerts", Short: "List, show, acknowledge and close alerts of a running tocsin",
-		Example: `  tocsin alerts list --level high
+		Use: "alerts", Short: "List, show, take on, hand over and close alerts of a running tocsin",
+		Example: `  tocsin alerts list --level high --team payments
   tocsin alerts show 42
   tocsin alerts ack 42
+  tocsin alerts snooze 42 --until 2h
   tocsin alerts close 42 --reason false_positive --note "our own scanner"`,
 	}
-	flags := c.PersistentFlags()
-	flags.StringVar(&f.server, "server", os.Getenv("TOCSIN_SERVER"), "`URL` of the running tocsin (default: listen of the configuration; env TOCSIN_SERVER)")
-	flags.BoolVar(&f.json, "json", false, "print JSON")
-	c.AddCommand(alertsList(s, &f), alertsShow(s, &f), alertsAck(s, &f), alertsClose(s, &f))
+	clientFlags(c, r)
+	c.AddCommand(
+		alertsList(r), alertsShow(r), alertsAck(r), alertsUnack(r), alertsAssign(r), alertsSnooze(r), alertsEscalate(r),
+		alertsReassign(r), alertsApplyPolicy(r), alertsClose(r), alertsNote(r),
+	)
 	return c
 }
 
-func alertsList(s *shell, f *alertsFlags) *cobra.Command {
+func alertsList(r *client) *cobra.Command {
 	var status []string
-	var level, account, region, kind, text, sort string
+	var level, account, region, kind, text, sort, team, assignee string
+	var unanswered bool
 	var limit int
 	c := &cobra.Command{
 		Use: "list", Short: "List alerts: worst first, then oldest", Args: cobra.NoArgs,
-		Example: "  tocsin alerts list --status open --level high --account 111122223333\n  tocsin alerts list --text '*bitcoin*' --sort newest --json",
+		Example: `  tocsin alerts list --status open --level high --account 111122223333
+  tocsin alerts list --team payments --unanswered
+  tocsin alerts list --text '*bitcoin*' --sort newest --json`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			q := url.Values{"status": status}
+			q := url.Values{
+				"status": status, "level": {level}, "account": {account}, "region": {region}, "type": {kind}, "text": {text}, "sort": {sort},
+				"team": {team}, "assignee": {assignee}, "limit": {strconv.Itoa(limit)},
+			}
 			if slices.Contains(status, "all") {
 				q.Del("status")
 			}
-			for key, value := range map[string]string{"level": level, "account": account, "region": region, "type": kind, "text": text, "sort": sort} {
-				if value != "" {
-					q.Set(key, value)
-				}
+			if unanswered {
+				q.Set("unanswered", "true")
 			}
-			q.Set("limit", strconv.Itoa(limit))
-			var list api.Alerts
-			raw, err := s.ask(c.Context(), f, http.MethodGet, "/api/alerts?"+q.Encode(), nil, &list)
-			if err != nil || f.json {
-				return errors.Join(err, s.print(raw))
-			}
-			return s.printAlerts(list)
+			return show(c.Context(), r, http.MethodGet, "/api/alerts"+query(q), nil, r.printAlerts)
 		},
 	}
 	flags := c.Flags()
@@ -81,184 +64,181 @@ func alertsList(s *shell, f *alertsFlags) *cobra.Command {
 	flags.StringVar(&region, "region", "", "of this region")
 	flags.StringVar(&kind, "type", "", "whose finding type begins so")
 	flags.StringVar(&text, "text", "", "with this text anywhere; * is any run of characters")
+	flags.StringVar(&team, "team", "", "that this team owns")
+	flags.StringVar(&assignee, "assignee", "", "that this person has taken on or was given")
+	flags.BoolVar(&unanswered, "unanswered", false, "that were escalated to the end, and nobody answered")
 	flags.StringVar(&sort, "sort", "level", "level, newest, changed or count")
 	flags.IntVar(&limit, "limit", 50, "at most so many")
 	return c
 }
 
-func alertsShow(s *shell, f *alertsFlags) *cobra.Command {
+func alertsShow(r *client) *cobra.Command {
 	return &cobra.Command{
 		Use: "show ID", Short: "Show one alert with its timeline and notifications", Args: cobra.ExactArgs(1),
 		Example: "  tocsin alerts show 42",
 		RunE: func(c *cobra.Command, args []string) error {
-			var a api.Alert
-			raw, err := s.ask(c.Context(), f, http.MethodGet, "/api/alerts/"+url.PathEscape(args[0]), nil, &a)
-			if err != nil || f.json {
-				return errors.Join(err, s.print(raw))
-			}
-			return s.printAlert(a)
-		},
-	}
-}
-
-func alertsAck(s *shell, f *alertsFlags) *cobra.Command {
-	c := &cobra.Command{
-		Use: "ack ID", Aliases: []string{"acknowledge"}, Short: "Say that you have taken an alert on", Args: cobra.ExactArgs(1),
-		Example: "  tocsin alerts ack 42 --by ana",
-		RunE: func(c *cobra.Command, args []string) error {
-			return s.change(c.Context(), f, args[0], "acknowledge", api.Change{By: f.by}, "acknowledged")
-		},
-	}
-	byFlag(c, f)
-	return c
-}
-
-func alertsClose(s *shell, f *alertsFlags) *cobra.Command {
-	var reason, note string
-	c := &cobra.Command{
-		Use: "close ID", Short: "Close an alert, saying why", Args: cobra.ExactArgs(1),
-		Example: "  tocsin alerts close 42 --reason fixed --note 'instance terminated'",
-		RunE: func(c *cobra.Command, args []string) error {
-			r, err := tocsin.ParseReason(reason)
+			id, err := number("an alert", args[0])
 			if err != nil {
-				return usage(fmt.Errorf("--reason: %w", err))
+				return err
 			}
-			return s.change(c.Context(), f, args[0], "close", api.Change{By: f.by, Reason: r, Note: note}, "closed")
+			return show(c.Context(), r, http.MethodGet, alertPath(id, ""), nil, r.printAlert)
 		},
 	}
-	byFlag(c, f)
-	c.Flags().StringVar(&reason, "reason", "", fmt.Sprintf("one of %v (required)", tocsin.Reasons()))
-	c.Flags().StringVar(&note, "note", "", "what to remember of it")
-	return c
 }
 
-func byFlag(c *cobra.Command, f *alertsFlags) {
-	name := ""
-	if u, err := user.Current(); err == nil {
-		name = u.Username
+func alertPath(id int64, what string) string {
+	path := fmt.Sprintf("/api/alerts/%d", id)
+	if what != "" {
+		path += "/" + what
 	}
-	c.Flags().StringVar(&f.by, "by", name, "who you are")
+	return path
 }
 
-func (s *shell) change(ctx context.Context, f *alertsFlags, id, what string, c api.Change, done string) error {
-	body, err := json.Marshal(c)
-	if err != nil {
-		return err
-	}
-	var a tocsin.Alert
-	raw, err := s.ask(ctx, f, http.MethodPost, "/api/alerts/"+url.PathEscape(id)+"/"+what, body, &a)
-	if err != nil || f.json {
-		return errors.Join(err, s.print(raw))
-	}
-	_, err = fmt.Fprintf(s.out, "alert %d %s by %s: %s\n", a.ID, done, c.By, a.Headline)
-	return err
-}
-
-// ask asks the running tocsin. What it refuses comes as an error in its words.
-func (s *shell) ask(ctx context.Context, f *alertsFlags, method, path string, body []byte, into any) ([]byte, error) {
-	server := f.server
-	if server == "" {
-		conf, err := s.load()
-		if err != nil {
-			return nil, err
+// printAlerts prints a list. Columns in which nobody has anything are left out.
+func (r *client) printAlerts(list api.Alerts) error {
+	teams := slices.ContainsFunc(list.Alerts, func(a tocsin.Alert) bool { return a.Team != "" })
+	taken := slices.ContainsFunc(list.Alerts, func(a tocsin.Alert) bool { return a.Assignee != "" })
+	cells := func(fixed []string, team, assignee, what string) []string {
+		if teams {
+			fixed = append(fixed, team)
 		}
-		server = "http://" + conf.Listen
+		if taken {
+			fixed = append(fixed, assignee)
+		}
+		return append(fixed, what)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(server, "/")+path, bytes.NewReader(body))
-	if err != nil {
-		return nil, usage(fmt.Errorf("--server: %w", err))
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		return nil, fmt.Errorf("no tocsin answers at %s; start it with 'tocsin serve', or name another with --server", server)
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode != http.StatusOK {
-		var refusal struct{ Error string }
-		_ = json.Unmarshal(raw, &refusal) // a proxy's page has no error field
-		return nil, errors.New(cmp.Or(refusal.Error, fmt.Sprintf("%s answered %s", server, resp.Status)))
-	}
-	return raw, json.Unmarshal(raw, into)
-}
-
-func (s *shell) print(raw []byte) error {
-	_, err := s.out.Write(raw)
-	return err
-}
-
-func (s *shell) printAlerts(list api.Alerts) error {
-	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tLEVEL\tSTATUS\tAGE\tCOUNT\tACCOUNT\tREGION\tWHAT")
+	t := newTable(r.out, cells([]string{"ID", "LEVEL", "STATUS", "AGE", "COUNT", "ACCOUNT", "REGION"}, "TEAM", "ASSIGNEE", "WHAT")...)
 	for _, a := range list.Alerts {
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", a.ID, a.Level, a.Status, age(time.Since(a.OpenedAt)), a.Occurrences, a.Account, a.Region, a.Headline)
+		t.row(cells([]string{
+			strconv.FormatInt(a.ID, 10), a.Level.String(), r.standing(a), age(r.time().Sub(a.OpenedAt)), strconv.FormatInt(a.Occurrences, 10), a.Account, a.Region,
+		}, orDash(a.Team), orDash(a.Assignee), a.Headline)...)
 	}
-	if err := w.Flush(); err != nil {
+	if err := t.flush(); err != nil {
 		return err
 	}
 	if more := list.Total - int64(len(list.Alerts)); more > 0 {
-		fmt.Fprintf(s.out, "and %d more\n", more)
+		return r.say("and %d more", more)
 	}
 	return nil
 }
 
-func (s *shell) printAlert(a api.Alert) error {
-	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "#%d %s  %s\n\n", a.ID, strings.ToUpper(a.Level.String()), a.Headline)
-	line := func(name, value string) {
-		if value != "" {
-			fmt.Fprintf(w, "%s\t%s\n", name, value)
-		}
+// standing is where an alert stands, in a word or two: what matters most to whoever
+// looks for one to take on.
+func (s *shell) standing(a tocsin.Alert) string {
+	e := a.Escalation
+	switch {
+	case a.Status == tocsin.StatusClosed:
+		return "closed"
+	case a.Held != nil:
+		return "held"
+	case a.Snoozed(s.time()):
+		return "snoozed " + about(a.SnoozedUntil.Sub(s.time()))
+	case a.Status != tocsin.StatusOpen || e == nil:
+		return string(a.Status)
+	case e.Exhausted:
+		return "unanswered"
+	case e.Highest > 1:
+		return fmt.Sprintf("open, step %d", e.Highest)
 	}
-	line("status", statusLine(a.Alert))
-	line("account", a.Account)
-	line("region", a.Region)
-	line("type", a.Type)
-	line("count", strconv.FormatInt(a.Occurrences, 10))
-	for _, f := range a.Facts {
-		line(strings.ToLower(f.Name), f.Value)
-	}
-	line("first step", a.Command)
-	line("console", a.Console)
-	line("finding", a.Detection.ID)
-	fmt.Fprintln(w)
-	for _, e := range a.Timeline {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", e.At.UTC().Format(time.DateTime), e.Kind, e.By, e.Text)
-	}
-	fmt.Fprintln(w)
-	for _, n := range a.Notifications {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", n.CreatedAt.UTC().Format(time.DateTime), n.Receiver, n.Kind, n.State, n.LastError)
-	}
-	return w.Flush()
+	return "open"
 }
 
-func statusLine(a tocsin.Alert) string {
+func (r *client) printAlert(a api.Alert) error {
+	t := newTable(r.out)
+	t.row(fmt.Sprintf("#%d %s  %s", a.ID, strings.ToUpper(a.Level.String()), a.Headline))
+	t.gap()
+	t.line("status", r.statusLine(a.Alert))
+	t.line("team", a.Team)
+	t.line("assignee", a.Assignee)
+	t.line("snoozed", r.snoozeLine(a.Alert))
+	t.line("held", r.holdLine(a.Held))
+	t.line("escalation", r.escalationLine(a.Escalation))
+	t.line("account", a.Account)
+	t.line("region", a.Region)
+	t.line("type", a.Type)
+	t.line("count", strconv.FormatInt(a.Occurrences, 10))
+	for _, f := range a.Facts {
+		t.line(strings.ToLower(f.Name), f.Value)
+	}
+	for _, key := range slices.Sorted(maps.Keys(a.Tags)) {
+		t.line("tag", key+"="+a.Tags[key])
+	}
+	t.line("first step", a.Command)
+	t.line("console", a.Console)
+	t.line("finding", a.Detection.ID)
+	if a.Previous != 0 {
+		t.line("previous", fmt.Sprintf("alert %d", a.Previous))
+	}
+	if len(a.Timeline) > 0 {
+		t.gap()
+	}
+	for _, e := range a.Timeline {
+		t.row(second(e.At), distance(e.At, r.time()), e.Kind, e.By, e.Text)
+	}
+	if len(a.Notifications) > 0 {
+		t.gap()
+	}
+	for _, n := range a.Notifications {
+		t.row(second(n.CreatedAt), placeOf(n.Notification), string(n.Kind), string(n.State), n.Why, n.LastError)
+	}
+	return t.flush()
+}
+
+func (s *shell) statusLine(a tocsin.Alert) string {
 	switch a.Status {
 	case tocsin.StatusAcked:
-		return "acknowledged by " + a.AckedBy + " at " + a.AckedAt.UTC().Format(time.DateTime)
+		text := "acknowledged by " + a.AckedBy + " at " + s.moment(a.AckedAt)
+		if !a.AckExpires.IsZero() {
+			text += ", runs out " + distance(a.AckExpires, s.time())
+		}
+		return text
 	case tocsin.StatusClosed:
-		return fmt.Sprintf("closed by %s (%s) at %s", a.ClosedBy, a.CloseReason, a.ClosedAt.UTC().Format(time.DateTime))
+		return fmt.Sprintf("closed by %s (%s) at %s", a.ClosedBy, a.CloseReason, s.moment(a.ClosedAt))
+	case tocsin.StatusOpen:
 	}
-	return "open for " + age(time.Since(a.OpenedAt))
+	return "open for " + age(s.time().Sub(a.EpisodeStart())) + ", since " + clock(a.EpisodeStart())
 }
 
-// age is a duration in its largest unit: "3m", "5h", "12d".
-func age(d time.Duration) string {
-	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", int(d.Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%dm", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh", int(d.Hours()))
+func (s *shell) snoozeLine(a tocsin.Alert) string {
+	if !a.Snoozed(s.time()) {
+		return ""
 	}
-	return fmt.Sprintf("%dd", int(d.Hours()/24))
+	return "until " + s.moment(a.SnoozedUntil) + " by " + a.SnoozedBy
+}
+
+func (s *shell) holdLine(h *tocsin.Hold) string {
+	if h == nil {
+		return ""
+	}
+	text := "by " + h.By
+	if !h.Until.IsZero() {
+		text += " until " + s.moment(h.Until)
+	}
+	if h.Tell {
+		return text + ", then people are told"
+	}
+	return text + ", nobody is told"
+}
+
+func (s *shell) escalationLine(e *tocsin.Escalation) string {
+	if e == nil {
+		return ""
+	}
+	text := "policy " + e.Policy
+	if e.Highest > 0 {
+		text += fmt.Sprintf(", step %d told", e.Highest)
+	}
+	if e.Exhausted {
+		text += ", nobody answered"
+	}
+	if len(e.Acked) > 0 {
+		text += ", acknowledged by " + strings.Join(e.Acked, ", ")
+	}
+	switch {
+	case !e.At.IsZero():
+		text += ", goes on " + s.moment(e.At)
+	case e.Ended != "":
+		text += ", ended: " + e.Ended
+	}
+	return text
 }

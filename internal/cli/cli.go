@@ -1,7 +1,12 @@
 // Package cli is the command line, one file a subcommand.
 //
+// Commands about what a running tocsin has are clients of its API over loopback; see
+// [client]. What they print for people is aligned, with times absolute and relative,
+// and does nothing to a terminal whatever is in it; with --json it is what the API
+// answered.
+//
 // Exit codes: 0 done; 1 it went wrong; 2 it was called wrongly; 3 check found
-// problems in the configuration.
+// problems in the configuration, or a test of it failed.
 package cli
 
 import (
@@ -15,6 +20,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -38,17 +44,22 @@ var Version = ""
 func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	root := rootCommand(&shell{in: in, out: out, err: errOut})
+	return (&shell{in: in, out: out, err: errOut}).run(ctx, args)
+}
+
+// run runs a command and returns its exit code.
+func (s *shell) run(ctx context.Context, args []string) int {
+	root := rootCommand(s)
 	root.SetArgs(args)
-	root.SetIn(in)
-	root.SetOut(out)
-	root.SetErr(errOut)
+	root.SetIn(s.in)
+	root.SetOut(s.out)
+	root.SetErr(s.err)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitDone
 	}
 	if !errors.Is(err, errSaid) {
-		fmt.Fprintf(errOut, "tocsin: %v\n", err)
+		fmt.Fprintf(s.err, "tocsin: %v\n", err)
 	}
 	if c, ok := errors.AsType[exitCode](err); ok {
 		return c.code
@@ -76,6 +87,7 @@ func usage(err error) error { return exitCode{err, exitUsage} }
 type shell struct {
 	in       io.Reader
 	out, err io.Writer
+	now      func() time.Time // time.Now if nil
 
 	configFile string
 	data       string
@@ -95,7 +107,9 @@ Exit codes: 0 done, 1 it went wrong, 2 it was called wrongly, 3 check found prob
 		Example: `  tocsin demo                      a simulated organisation, no AWS needed
   tocsin serve                     start on built-in defaults, data in ./tocsin-data
   tocsin serve --config tocsin.yml
-  tocsin check tocsin.yml          every mistake at once, with file:line:column`,
+  tocsin check tocsin.yml          every mistake at once, with file:line:column, and its tests
+  tocsin explain finding.json      what would become of it, and why
+  tocsin alerts list               what is open on the running tocsin`,
 		SilenceErrors: true, SilenceUsage: true,
 		Version: version(),
 	}
@@ -108,7 +122,11 @@ Exit codes: 0 done, 1 it went wrong, 2 it was called wrongly, 3 check found prob
 	flags.StringVar(&s.data, "data", "", "keep the embedded database in this `directory` (default ./tocsin-data)")
 	flags.StringVar(&s.logFormat, "log-format", "", "text or json (default: text on a terminal, json otherwise)")
 	flags.StringVar(&s.logLevel, "log-level", envOr("TOCSIN_LOG_LEVEL", "info"), "debug, info, warn or error (env TOCSIN_LOG_LEVEL)")
-	root.AddCommand(serveCommand(s), demoCommand(s), replayCommand(s), checkCommand(s), alertsCommand(s), patternCommand(s), transformCommand(s), configCommand(s), versionCommand(s))
+	root.AddCommand(
+		serveCommand(s), demoCommand(s), replayCommand(s), checkCommand(s), explainCommand(s),
+		alertsCommand(s), notificationsCommand(s), silenceCommand(s), onCallCommand(s), peopleCommand(s), routesCommand(s), reportsCommand(s),
+		patternCommand(s), transformCommand(s), configCommand(s), breakGlassCommand(s), versionCommand(s),
+	)
 	for _, c := range root.Commands() {
 		if c.Args == nil {
 			c.Args = cobra.NoArgs

@@ -16,9 +16,17 @@ func demoCommand(s *shell) *cobra.Command {
 		Short: "Show it at work on a simulated AWS organisation; no AWS needed",
 		Long: `demo simulates an AWS organisation that delivers its findings as signed SNS messages
 to a real tocsin on this machine: new ones, updates, redeliveries, the same finding by
-two paths, garbage, a forgery and a storm. The terminal says what happens; the
-addresses that it prints show the alerts, the inbound log, and an inbox with each
-message as its receiver sees it. Nothing leaves this machine.`,
+two paths, garbage, a forgery and a storm. Three teams of two people are told by Slack,
+phone and mail, and answer: what nobody answers goes on to the next one, and some is
+kept quiet by a silence, a maintenance or an attack that it is part of.
+
+The terminal says what happens. The addresses that it prints show the alerts, who is
+on call, the inbound log, and an inbox with each message as its reader sees it, from
+where you can answer in anybody's name: press buttons, send text messages, press keys
+of a call, follow links. Nothing leaves this machine.
+
+The story takes a minute and a half. The demo's clock begins a quarter of an hour late, which
+the story skips; at a --pace below 800ms more is skipped.`,
 		Example: "  tocsin demo\n  tocsin demo --accounts 200 --pace 200ms",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := o.Check(); err != nil {

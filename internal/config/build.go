@@ -31,15 +31,31 @@ func (d *decoder) build(f file) *Config {
 	d.checkAddresses(f)
 	c.TLS = d.certificate(f)
 	c.Sources = d.sources(f)
-	c.Receivers = d.receivers(f)
-	known := make([]string, len(c.Receivers))
-	for i, r := range c.Receivers {
-		known[i] = r.Name
+	d.directory = list(d, f)
+	c.Receivers = d.receivers(f, c.PublicURL)
+	var owners []routing.Owner
+	c.Accounts, owners, c.Left = d.accounts(f)
+	c.Rules, c.Updates = d.rules(f, c.Accounts)
+	c.Terms = d.terms(f.Alerts)
+	c.Teams = d.teams(f)
+	c.Policies = d.policies(f)
+	c.Schedules = d.schedules(f)
+	c.People = d.people(f)
+	c.Inhibitions = d.inhibitions(f)
+	table := routing.Table{Routes: d.routes(f), Accounts: c.Accounts, Teams: c.Teams, Owners: owners, Storm: f.Storm, Shadow: f.Shadow}
+	if f.Storm < 1 && !d.failed("storm") {
+		d.fail(d.spot("storm"), "storm", "is %d: want a number of alerts a minute; a large one is no limit", f.Storm)
 	}
-	c.Accounts = d.accounts(f, known)
-	c.Rules = d.rules(f, c.Accounts)
-	c.Routes = d.routes(f, c.Accounts, known)
-	for _, r := range d.remarks(f.Rules, f.Routes) {
+	table.Fallback, table.FallbackTeam = d.fallback(f)
+	c.Fallback = d.lastResort(table, c.Policies)
+	rs, err := routing.New(table)
+	if err != nil && len(d.problems) == 0 {
+		d.fail(d.spot("routes"), "routes", "%s", err)
+	}
+	c.Routes = rs
+	c.Tests = d.trials(f)
+	d.unused(c)
+	for _, r := range d.remarks(f) {
 		d.warnings = append(d.warnings, r.Problem)
 	}
 	return c
@@ -137,19 +153,26 @@ func (d *decoder) sources(f file) []Source {
 // longestTimeout is half of what an attempt is leased for.
 const longestTimeout = 30 * time.Second
 
-func (d *decoder) receivers(f file) []Receiver {
+func (d *decoder) receivers(f file, publicURL string) []Receiver {
 	var all []Receiver
 	for _, name := range written(d, "receivers", f.Receivers) {
 		path := join("receivers", name)
 		d.checkName(path, name)
+		if name == "link" {
+			d.fail(d.keySpot(path), path, "is where links in messages lead, /act/link; call the receiver something else")
+		}
 		entry := f.Receivers[name]
 		r := Receiver{Name: name, Kind: entry.Kind.name, Timeout: entry.Timeout}
 		i := slices.IndexFunc(d.kinds.Notifiers, func(k notify.Kind) bool { return k.Name == entry.Kind.name })
 		if i >= 0 {
 			kind, picked := d.kinds.Notifiers[i], entry.Kind
 			r.Rate, r.Patience = kind.Rate, kind.Patience
+			r.Follows, r.Edits, r.Interrupts, r.Address, r.Burst = kind.Follows, kind.Edits, kind.Interrupts, kind.Address, kind.Burst
 			r.Open = func(env notify.Env) (notify.Notifier, error) { return kind.Open(picked.decode, env) }
-			d.try(picked, func() (any, error) { return r.Open(trialNotifier(name)) })
+			opened := d.try(picked, func() (any, error) { return r.Open(trialNotifier(name, publicURL)) })
+			if p, ok := opened.(notify.Placed); ok && !p.Placed() {
+				d.directory.placeless[name] = true
+			}
 		}
 		if entry.Rate != nil {
 			r.Rate = *entry.Rate
@@ -169,18 +192,24 @@ func (d *decoder) receivers(f file) []Receiver {
 }
 
 // try opens what was chosen, and tells what its own checks say. A setting that
-// the error begins with is where the problem is.
-func (d *decoder) try(c chosen, open func() (any, error)) {
+// the error begins with is where the problem is. What was opened is closed, and
+// nil if it could not be.
+func (d *decoder) try(c chosen, open func() (any, error)) any {
 	if d.failed(c.path) {
-		return
+		return nil
 	}
 	opened, err := open()
 	if closer, ok := opened.(io.Closer); ok && err == nil {
 		_ = closer.Close() // it holds nothing yet
 	}
-	if err == nil {
-		return
+	if err != nil {
+		d.refused(c, err)
+		return nil
 	}
+	return opened
+}
+
+func (d *decoder) refused(c chosen, err error) {
 	text := strings.TrimPrefix(err.Error(), c.name+": ")
 	for _, key := range d.settingsOf(&c) {
 		rest, ok := strings.CutPrefix(text, key)
@@ -211,8 +240,18 @@ func trialCollector(name string) collect.Env {
 	}
 }
 
-func trialNotifier(name string) notify.Env {
-	return notify.Env{Name: name, Log: slog.New(slog.DiscardHandler), Now: time.Now, HTTP: offline(), Out: io.Discard}
+func trialNotifier(name, publicURL string) notify.Env {
+	env := notify.Env{
+		Name: name, Log: slog.New(slog.DiscardHandler), Now: time.Now, HTTP: offline(), Out: io.Discard,
+		Handle: func(http.Handler) {},
+		Act: func(context.Context, notify.Answer) (notify.Reply, error) {
+			return notify.Reply{}, errors.New("nothing is done while a configuration is checked")
+		},
+	}
+	if publicURL != "" {
+		env.CallbackURL = publicURL + "/act/" + name
+	}
+	return env
 }
 
 // offline is a client that dials nothing. Its transport is a plain one, since
@@ -228,42 +267,15 @@ type forgetful struct{}
 func (forgetful) Load(context.Context, string) ([]byte, error) { return nil, nil }
 func (forgetful) Save(context.Context, string, []byte) error   { return nil }
 
-func (d *decoder) accounts(f file, known []string) map[string]tocsin.Account {
-	all := make(map[string]tocsin.Account, len(f.Accounts))
-	for id, a := range f.Accounts {
-		d.checkReceivers(join("accounts", string(id))+".receivers", a.Receivers, known)
-		all[string(id)] = tocsin.Account{
-			ID: string(id), Name: a.Name, Environment: a.Environment, Team: a.Team, Minimum: a.Minimum, Receivers: a.Receivers,
-		}
-	}
-	return all
-}
-
-// checkReceivers tells of names that no receiver has.
-func (d *decoder) checkReceivers(path string, list names, known []string) {
-	for i, name := range list {
-		at := index(path, i)
-		if _, ok := d.spots[at]; !ok {
-			at = path // one name, not in a list
-		}
-		switch {
-		case name == "":
-			d.fail(d.spot(at), at, "is empty: name a receiver")
-		case !slices.Contains(known, name):
-			d.fail(d.spot(at), at, "no receiver %q%s", name, didYouMean(name, known))
-		case slices.Index(list, name) < i:
-			d.fail(d.spot(at), at, "receiver %q is there twice", name)
-		}
-	}
-}
-
-func (d *decoder) rules(f file, accounts map[string]tocsin.Account) *rules.Rules {
+func (d *decoder) rules(f file, accounts map[string]tocsin.Account) (*rules.Rules, map[string]tocsin.Updates) {
 	var all []rules.Rule
+	updates := map[string]tocsin.Updates{}
 	var reached reach
 	names := map[string]position{}
 	for i, r := range f.Rules {
 		path := index("rules", i)
 		made, text, ok := d.rule(r, path)
+		d.directory.add("rule", made.Name)
 		if first, twice := names[made.Name]; twice && made.Name != "" {
 			d.fail(d.spot(path), path, "rule %q is there twice, first in line %d", made.Name, first.line)
 			continue
@@ -272,10 +284,15 @@ func (d *decoder) rules(f file, accounts map[string]tocsin.Account) *rules.Rules
 		if !ok {
 			continue
 		}
-		if by := reached.add(fmt.Sprintf("rule %q", made.Name), text); by != "" {
+		asked := object(text)
+		if by := reached.by(implied(asked)); by != "" {
 			d.warn(d.spot(path), path, "never reached: %s before it matches all that it matches, and the first that matches decides", by)
 		}
+		reached.add(fmt.Sprintf("rule %q", made.Name), asked)
 		all = append(all, made)
+		if r.Alert != nil && r.Alert.Updates != "" {
+			updates[made.Name] = r.Alert.Updates
+		}
 	}
 	if len(f.Rules) == 0 {
 		d.warn(d.spot("rules"), "rules", `there is none: no event opens an alert; "- use: guardduty" takes every GuardDuty finding`)
@@ -284,7 +301,7 @@ func (d *decoder) rules(f file, accounts map[string]tocsin.Account) *rules.Rules
 	if err != nil {
 		d.fail(d.spot("rules"), "rules", "%s", err)
 	}
-	return rs
+	return rs, updates
 }
 
 func (d *decoder) rule(r rule, path string) (made rules.Rule, text []byte, ok bool) {
@@ -341,52 +358,4 @@ func (d *decoder) checkKeys(path string, keys names) {
 			d.fail(d.spot(at), at, "%q is not a path into the event, such as $.detail.userIdentity.accountId or $.resources.0", key)
 		}
 	}
-}
-
-func (d *decoder) routes(f file, accounts map[string]tocsin.Account, known []string) *routing.Routes {
-	var all []routing.Route
-	var reached reach
-	seen := map[string]position{}
-	for i, r := range f.Routes {
-		path := index("routes", i)
-		d.checkReceivers(path+".receivers", r.Receivers, known)
-		if _, ok := d.spots[path+".receivers"]; ok && len(r.Receivers) == 0 && !d.failed(path) {
-			d.fail(d.spot(path+".receivers"), path+".receivers", "is empty: name a receiver")
-		}
-		if r.Name != "" {
-			if first, twice := seen[r.Name]; twice {
-				d.fail(d.spot(path+".name"), path+".name", "route %q is there twice, first in line %d", r.Name, first.line)
-			}
-			seen[r.Name] = d.spot(path + ".name")
-		}
-		d.checkFields(r.Pattern, path+".pattern")
-		if d.failed(path) {
-			continue
-		}
-		text := r.Pattern.text
-		if text == nil {
-			text = []byte("{}")
-		}
-		label := fmt.Sprintf("route %d", i+1)
-		if r.Name != "" {
-			label = fmt.Sprintf("route %q", r.Name)
-		}
-		by := reached.by(text)
-		if !r.Continue {
-			reached.add(label, text)
-		}
-		if by != "" {
-			d.warn(d.spot(path), path, "never reached: %s before it matches all that it matches; it needs continue: true", by)
-		}
-		all = append(all, routing.Route{Name: r.Name, Pattern: r.Pattern.parsed, Receivers: r.Receivers, Continue: r.Continue})
-	}
-	if _, ok := d.spots["fallback"]; ok && len(f.Fallback) == 0 && !d.failed("fallback") {
-		d.fail(d.spot("fallback"), "fallback", "is empty: name a receiver that is told of alerts that nobody else is told of")
-	}
-	d.checkReceivers("fallback", f.Fallback, known)
-	rs, err := routing.New(all, f.Fallback, accounts)
-	if err != nil && !d.failed("fallback") && len(f.Fallback) > 0 {
-		d.fail(d.spot("routes"), "routes", "%s", err)
-	}
-	return rs
 }

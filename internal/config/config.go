@@ -13,6 +13,7 @@
 package config
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -24,7 +25,9 @@ import (
 
 	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/internal/collect"
+	"github.com/tocsin-sec/tocsin/internal/escalation"
 	"github.com/tocsin-sec/tocsin/internal/notify"
+	"github.com/tocsin-sec/tocsin/internal/oncall"
 	"github.com/tocsin-sec/tocsin/internal/routing"
 	"github.com/tocsin-sec/tocsin/internal/rules"
 )
@@ -50,10 +53,24 @@ type Config struct {
 	Sources   []Source   // in the order of the file
 	Receivers []Receiver // in the order of the file
 	Accounts  map[string]tocsin.Account
+	Left      []string // accounts that are not of the organisation any more
 	Rules     *rules.Rules
 	Routes    *routing.Routes
-	// Hash is the SHA-256 of the text in hexadecimal. It does not change when what
-	// a reference names does.
+	// Fallback are the receivers that are told at the very last; there is one.
+	Fallback    []string
+	Inhibitions *routing.Inhibitions
+	Terms       tocsin.Terms
+	// Updates are what rules say of how often people hear what is new, by rule.
+	Updates   map[string]tocsin.Updates
+	Teams     map[string]tocsin.Team
+	Policies  map[string]escalation.Policy
+	Schedules []oncall.Schedule // in the order of the file
+	// People are to be written where nobody of that name is. Their contact methods
+	// are not verified.
+	People []tocsin.Person // in the order of the file
+	Tests  []Trial         // in the order of the file
+	// Hash is the SHA-256 of the text, and of the accounts file's if there is one, in
+	// hexadecimal. It does not change when what a reference names does.
 	Hash string
 	// Warnings are what is likely not meant, in the order of the file.
 	Warnings Problems
@@ -73,7 +90,12 @@ type Receiver struct {
 	// Timeout is how long one attempt may take, Patience how long a message is
 	// tried at all.
 	Timeout, Patience time.Duration
-	Open              func(notify.Env) (notify.Notifier, error)
+	// Follows, Edits, Interrupts, Address and Burst are what its kind says of itself. Where
+	// the notifier is a [notify.Follower], that goes before Follows.
+	Follows, Edits, Interrupts bool
+	Address                    func(text string) (string, error)
+	Burst                      int
+	Open                       func(notify.Env) (notify.Notifier, error)
 }
 
 // StoreLabel is Store as it may be shown: a URL's password is left out.
@@ -96,10 +118,9 @@ func Rehearse(r Receiver, kinds Kinds) Receiver {
 			setDefaults(fieldsOf(k.Config), settings)
 		}
 		c := chosen{name: k.Name, settings: settings}
-		return Receiver{
-			Name: r.Name, Kind: k.Name, Timeout: r.Timeout, Patience: r.Patience,
-			Open: func(env notify.Env) (notify.Notifier, error) { return k.Open(c.decode, env) },
-		}
+		r.Kind, r.Rate = k.Name, 0
+		r.Open = func(env notify.Env) (notify.Notifier, error) { return k.Open(c.decode, env) }
+		return r
 	}
 	r.Open = func(notify.Env) (notify.Notifier, error) {
 		return nil, errors.New("there is no console to rehearse on")
@@ -127,11 +148,11 @@ func Parse(name string, text []byte, kinds Kinds) (*Config, error) {
 	d := newDecoder(name, doc, kinds)
 	var f file
 	d.value(doc.root, "", reflect.ValueOf(&f).Elem())
-	sum := sha256.Sum256(text)
 	c := d.build(f)
 	if len(d.problems) > 0 {
 		return nil, d.problems.inOrder()
 	}
+	sum := sha256.Sum256(bytes.Join(append([][]byte{text}, d.texts...), []byte{0}))
 	c.Hash = hex.EncodeToString(sum[:])
 	c.Warnings = d.warnings.inOrder()
 	return c, nil

@@ -31,6 +31,10 @@ type decoder struct {
 	spots    map[string]position
 	problems Problems
 	warnings Problems
+	// texts are those of the other files that this one names.
+	texts [][]byte
+	// directory is there once the file is decoded.
+	directory *directory
 	// left is how many nodes may still be read. An alias costs what it stands for,
 	// so that a few lines cannot become gigabytes.
 	left  int
@@ -72,7 +76,7 @@ func (d *decoder) spot(path string) position {
 		if path == "" {
 			return position{1, 1}
 		}
-		path = path[:max(0, strings.LastIndexAny(path, ".["))]
+		path = parent(path)
 	}
 }
 
@@ -87,6 +91,9 @@ func (d *decoder) keySpot(path string) position {
 func (d *decoder) failed(path string) bool {
 	return slices.ContainsFunc(d.problems, func(p Problem) bool { return within(p.Path, path) })
 }
+
+// parent is what the path is directly within.
+func parent(path string) string { return path[:max(0, strings.LastIndexAny(path, ".["))] }
 
 func within(path, outer string) bool {
 	rest, ok := strings.CutPrefix(path, outer)
@@ -139,6 +146,11 @@ func (d *decoder) follow(n ast.Node, path string) (_ ast.Node, ok bool) {
 				return forcedText{inner, inner.GetToken().Value}, true
 			}
 			n = inner
+		case *ast.MappingNode:
+			if text, ok := colonText(v); ok {
+				return forcedText{v, text}, true
+			}
+			return n, true
 		default:
 			return n, true
 		}
@@ -256,6 +268,7 @@ var (
 	readerType   = reflect.TypeFor[reader]()
 	durationType = reflect.TypeFor[time.Duration]()
 	secretType   = reflect.TypeFor[secret.String]()
+	timeType     = reflect.TypeFor[time.Time]()
 	chosenType   = reflect.TypeFor[chosen]()
 )
 
@@ -478,6 +491,9 @@ func (d *decoder) unmarshalText(n ast.Node, path string, into reflect.Value) {
 		near := ""
 		if known := words(into.Type()); nearest(text, known) != "" {
 			near = didYouMean(text, known)
+		}
+		if into.Type() == timeType {
+			err = fmt.Errorf("%q is no instant such as 2026-01-05T09:00:00+01:00", text) // Go's layouts are nobody's to read
 		}
 		d.fail(d.spots[path], path, "%s%s", err, near)
 	}

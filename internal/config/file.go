@@ -15,17 +15,28 @@ import (
 // file is tocsin.yml, in the order in which an event travels. What is written
 // here is the reference and the JSON Schema.
 type file struct {
-	Listen    string              `json:"listen" default:"127.0.0.1:8080" doc:"Address and port of pages, API and sources. Pages and API are served on loopback only."`
-	Intake    string              `json:"intake" doc:"Address and port of the sources alone, for senders from elsewhere: 0.0.0.0:8443. Left out, they are reached at listen."`
-	TLS       *TLS                `json:"tls" doc:"Certificate of the address that senders reach: of intake, or of listen where there is no intake. Left out, a proxy before it has to speak HTTPS."`
-	PublicURL string              `json:"public_url" doc:"How the world reaches this server, for links in messages and for senders: https://tocsin.example.com."`
-	Store     string              `json:"store" default:"sqlite:./tocsin-data" doc:"Where everything is kept: sqlite: and a folder, made if it is missing, or postgres://user@host/database."`
-	Sources   map[string]source   `json:"sources" doc:"How events come in, by name. Each entry names one kind with its settings; the name is part of the URL, /in/<name>."`
-	Accounts  map[account]details `json:"accounts" doc:"What is known of AWS accounts, by the account id in quotes. Dashes are taken out: 1234-5678-9012 is 123456789012."`
-	Rules     []rule              `json:"rules" doc:"Which events matter. They are tried in order and the first that matches decides; an event that none matches is recorded as filtered."`
-	Routes    []route             `json:"routes" doc:"Who is told of an alert. They are tried in order and the first that matches decides, unless it says continue; an alert that none matches goes to the receivers of its account, or else to the fallback."`
-	Fallback  names               `json:"fallback" required:"true" doc:"Receivers that are told of alerts that nobody else is told of. Its use is counted and shown."`
-	Receivers map[string]receiver `json:"receivers" doc:"How people are told, by name. Each entry names one kind with its settings."`
+	Listen       string              `json:"listen" default:"127.0.0.1:8080" doc:"Address and port of pages, API and sources. Pages and API are served on loopback only."`
+	Intake       string              `json:"intake" doc:"Address and port of the sources alone, for senders from elsewhere: 0.0.0.0:8443. Left out, they are reached at listen."`
+	TLS          *TLS                `json:"tls" doc:"Certificate of the address that senders reach: of intake, or of listen where there is no intake. Left out, a proxy before it has to speak HTTPS."`
+	PublicURL    string              `json:"public_url" doc:"How the world reaches this server, for links in messages, for what vendors call back and for senders: https://tocsin.example.com."`
+	Store        string              `json:"store" default:"sqlite:./tocsin-data" doc:"Where everything is kept: sqlite: and a folder, made if it is missing, or postgres://user@host/database."`
+	Sources      map[string]source   `json:"sources" doc:"How events come in, by name. Each entry names one kind with its settings; the name is part of the URL, /in/<name>."`
+	Accounts     map[account]details `json:"accounts" doc:"What is known of AWS accounts, by the account id in quotes. Dashes are taken out: 1234-5678-9012 is 123456789012."`
+	AccountsFile string              `json:"accounts_file" doc:"Another YAML file with more accounts and owners, under the same two keys; a path from this file's folder. It is read as strictly, and read again with this one."`
+	Owners       []owner             `json:"owners" doc:"Which teams own which accounts. What is said of the account itself goes first, then an owner by id, then the longest ou, then the first tag."`
+	Rules        []rule              `json:"rules" doc:"Which events matter. They are tried in order and the first that matches decides; an event that none matches is recorded as filtered."`
+	Alerts       *life               `json:"alerts" doc:"When alerts end, and when they begin again."`
+	Routes       []route             `json:"routes" doc:"Whose an alert is and who is told of it. They are tried in order and the first that matches decides, unless it says continue; an alert that none matches goes to whoever owns its account, or else to the fallback."`
+	Fallback     names               `json:"fallback" required:"true" doc:"Receivers, or one team written as team:name, that are told of alerts that nobody else is told of. Its use is counted and shown."`
+	Storm        int                 `json:"storm" default:"60" doc:"How many new alerts a minute each route, owner and the fallback tell singly, unless the route says otherwise. What is more is told in one digest for each place at the end of the minute; nothing is left out."`
+	Shadow       bool                `json:"shadow" default:"false" doc:"Judge everything and tell nobody, to run beside another system: what would have been told is recorded with each alert."`
+	Inhibit      []inhibition        `json:"inhibit" doc:"Which alerts are not told while another one is live."`
+	Teams        map[string]team     `json:"teams" doc:"Who owns accounts and alerts, by name."`
+	Policies     map[string]policy   `json:"policies" doc:"Who is told one after the other until somebody answers, by name."`
+	Schedules    map[string]schedule `json:"schedules" doc:"Who is on call when, by name."`
+	People       map[string]person   `json:"people" doc:"People to begin with, by the name that schedules, policies and teams call them. Whoever is in the database already is left as they are there."`
+	Receivers    map[string]receiver `json:"receivers" doc:"How people are told, by name. Each entry names one kind with its settings."`
+	Tests        []trial             `json:"tests" doc:"Events, and what is to become of them; tocsin check runs them."`
 }
 
 type source struct {
@@ -36,15 +47,6 @@ type receiver struct {
 	Kind    chosen        `json:"kind" kinds:"notifiers"`
 	Rate    *float64      `json:"rate" doc:"How many messages a second it is sent at most; 0 is no limit. Left out, it is what the vendor publishes."`
 	Timeout time.Duration `json:"timeout" default:"15s" doc:"How long one attempt may take, 30s at most."`
-}
-
-// details are what is written of an account.
-type details struct {
-	Name        string       `json:"name" doc:"How people call it."`
-	Environment string       `json:"environment" doc:"Such as prod; routes can ask for it."`
-	Team        string       `json:"team" doc:"Who owns it; routes can ask for it."`
-	Minimum     tocsin.Level `json:"minimum" doc:"The lowest level worth an alert in this account. What is below is recorded as filtered."`
-	Receivers   names        `json:"receivers" doc:"Who is told of the account's alerts unless a route says otherwise."`
 }
 
 type rule struct {
@@ -59,13 +61,8 @@ type outcome struct {
 	Level tocsin.Level `json:"level" doc:"Level of the alert."`
 	Title string       `json:"title" doc:"What happened, in a few words."`
 	Key   names        `json:"key" doc:"Paths into the event, such as $.detail.userIdentity.accountId. Events in which the values at all of them are the same are one alert."`
-}
-
-type route struct {
-	Name      string       `json:"name" doc:"What messages say they came by. Left out, it is its number: route 2."`
-	Pattern   eventPattern `json:"pattern" doc:"An event pattern over the alert's fields. Left out, it matches every alert."`
-	Receivers names        `json:"receivers" required:"true" doc:"Who is told."`
-	Continue  bool         `json:"continue" default:"false" doc:"Go on to the next routes after this one matched."`
+	// Updates goes before what routes and teams say.
+	Updates tocsin.Updates `json:"updates" doc:"How often people hear what is new of its alerts, whatever routes and teams say."`
 }
 
 // account is a key of accounts.
@@ -200,8 +197,11 @@ func (c chosen) decode(into any) error {
 
 // words are what a person may write where a type reads text, if they are few.
 func words(t reflect.Type) []string {
-	if t == reflect.TypeFor[tocsin.Level]() {
+	switch t {
+	case reflect.TypeFor[tocsin.Level]():
 		return tocsin.Levels()
+	case reflect.TypeFor[tocsin.Updates]():
+		return []string{string(tocsin.UpdatesNever)} // no time is near another one
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/tocsin-sec/tocsin"
@@ -49,8 +50,36 @@ var kinds = config.Kinds{
 			}
 			return receiver{c}, nil
 		}),
+		smsKind(),
 	},
 }
+
+// smsKind tells people, and the numbers of its settings if there are any.
+func smsKind() notify.Kind {
+	k := notify.Define("sms", "Sends text messages.", func(c smsConfig, _ notify.Env) (notify.Notifier, error) {
+		return texter{receiver{c}, len(c.To) > 0}, nil
+	})
+	k.Interrupts, k.Burst = true, 5
+	k.Address = func(text string) (string, error) {
+		number := strings.ReplaceAll(text, " ", "")
+		if !strings.HasPrefix(number, "+") {
+			return "", fmt.Errorf("%q is not a number such as +4930123456", text)
+		}
+		return number, nil
+	}
+	return k
+}
+
+type smsConfig struct {
+	To []string `json:"to" doc:"Numbers that are told besides people."`
+}
+
+type texter struct {
+	receiver
+	placed bool
+}
+
+func (t texter) Placed() bool { return t.placed }
 
 func slackKind() notify.Kind {
 	k := notify.Define("slack", "Posts to a Slack channel.", func(c slackConfig, _ notify.Env) (notify.Notifier, error) {

@@ -26,11 +26,12 @@ func Lint(name string, text []byte) ([]Remark, error) {
 	var f struct {
 		Rules   []rule       `json:"rules"`
 		Routes  []route      `json:"routes"`
+		Inhibit []inhibition `json:"inhibit"`
 		Pattern eventPattern `json:"pattern"` // of a file of the library
 		Drop    string       `json:"drop"`
 	}
 	d.value(doc.root, "", reflect.ValueOf(&f).Elem())
-	remarks := d.remarks(f.Rules, f.Routes)
+	remarks := d.remarks(file{Rules: f.Rules, Routes: f.Routes, Inhibit: f.Inhibit})
 	remarks = append(remarks, d.lint(f.Pattern, "pattern", lint.Events, f.Drop != "")...)
 	slices.SortStableFunc(remarks, func(a, b Remark) int {
 		if a.Line != b.Line {
@@ -41,19 +42,30 @@ func Lint(name string, text []byte) ([]Remark, error) {
 	return remarks, nil
 }
 
-// remarks are what lint says of all rules and routes.
-func (d *decoder) remarks(rules []rule, routes []route) []Remark {
+// remarks are what lint says of all rules, routes and inhibitions.
+func (d *decoder) remarks(f file) []Remark {
 	var all []Remark
-	criticalTaken := slices.ContainsFunc(rules, takesCritical)
-	for i, r := range rules {
+	criticalTaken := slices.ContainsFunc(f.Rules, takesCritical)
+	for i, r := range f.Rules {
 		for _, remark := range d.lint(r.Pattern, index("rules", i)+".pattern", lint.Events, r.Drop != "") {
 			if remark.Code != "stops-below-critical" || !criticalTaken {
 				all = append(all, remark)
 			}
 		}
 	}
+	all = append(all, d.lintRoutes(f.Routes, "routes")...)
+	for i, in := range f.Inhibit {
+		all = append(all, d.lint(in.When, index("inhibit", i)+".when", lint.Alerts, false)...)
+		all = append(all, d.lint(in.Mute, index("inhibit", i)+".mute", lint.Alerts, false)...)
+	}
+	return all
+}
+
+func (d *decoder) lintRoutes(routes []route, path string) []Remark {
+	var all []Remark
 	for i, r := range routes {
-		all = append(all, d.lint(r.Pattern, index("routes", i)+".pattern", lint.Alerts, false)...)
+		all = append(all, d.lint(r.Pattern, index(path, i)+".pattern", lint.Alerts, false)...)
+		all = append(all, d.lintRoutes(r.Routes, index(path, i)+".routes")...)
 	}
 	return all
 }

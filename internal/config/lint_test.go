@@ -53,6 +53,11 @@ func TestLint(t *testing.T) {
 		{"High without Critical", `rules: [{name: high, pattern: {source: [aws.guardduty], detail: {severity: [{numeric: [">=", 7, "<", 9]}]}}}]`, []string{
 			`1:66 warning rules[0].pattern stops-below-critical`,
 		}},
+		{"routes within, and inhibitions", "routes: [{routes: [{pattern: {severity: [\"8\"]}}]}]\ninhibit: [{when: {severity: [\"9\"]}, mute: {severity: [\"2\"]}}]\n", []string{
+			`1:42 error routes[0].routes[0].pattern string-for-number`,
+			`2:30 error inhibit[0].when string-for-number`,
+			`2:55 error inhibit[0].mute string-for-number`,
+		}},
 		{"a shipped rule", "name: x\npattern:\n  source: [guardduty]\n", []string{`3:12 error pattern source-without-aws`}},
 		{"nothing", "", nil},
 	} {

@@ -230,6 +230,30 @@ type forcedText struct {
 	text string
 }
 
+// colonText is the text of what the parser takes for a mapping and YAML does not:
+// in a list in braces, person:ana without a space is text
+// (https://yaml.org/spec/1.2.2/#733-plain-style).
+func colonText(n *ast.MappingNode) (string, bool) {
+	if n.IsFlowStyle || len(n.Values) != 1 {
+		return "", false
+	}
+	v := n.Values[0]
+	key, plain := v.Key.(*ast.StringNode)
+	value, scalar := v.Value.(ast.ScalarNode)
+	if !plain || !scalar || quoted(key) {
+		return "", false
+	}
+	k, colon, t := key.GetToken(), v.GetToken(), value.GetToken()
+	if t.Value == "" || quoted(value) || positionOf(k).line != positionOf(t).line {
+		return "", false
+	}
+	end := positionOf(k).column + utf8.RuneCountInString(k.Value)
+	if positionOf(colon).column != end || positionOf(t).column != end+1 {
+		return "", false
+	}
+	return k.Value + ":" + t.Value, true
+}
+
 // wantText says what to do about a node that holds no text.
 func wantText(n ast.Node) string {
 	kind := kindOf(n)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/routing"
 )
 
 // reach finds patterns that have no chance since one before them takes all that
@@ -19,23 +20,21 @@ type reach struct {
 	patterns []map[string]any
 }
 
-// add remembers a pattern. It returns the label of one that covers it, if any.
-func (r *reach) add(label string, text []byte) string {
-	by := r.by(text)
-	if p := object(text); p != nil {
+// add remembers a pattern that takes what it matches.
+func (r *reach) add(label string, p map[string]any) {
+	if p != nil {
 		r.labels, r.patterns = append(r.labels, label), append(r.patterns, p)
 	}
-	return by
 }
 
-func (r *reach) by(text []byte) string {
-	p := object(text)
-	if p == nil {
+// by is the label of a pattern that takes all that every one of these matches at
+// once, or empty.
+func (r *reach) by(all ...map[string]any) string {
+	if slices.ContainsFunc(all, func(p map[string]any) bool { return p == nil }) {
 		return ""
 	}
-	p = implied(p)
 	for i, earlier := range r.patterns {
-		if covers(earlier, p) {
+		if covers(earlier, all) {
 			return r.labels[i]
 		}
 	}
@@ -79,33 +78,50 @@ func implied(p map[string]any) map[string]any {
 	return p
 }
 
-// covers reports whether whatever matches narrow is sure to match wide: narrow
-// asks at least for all that wide asks for.
-func covers(wide, narrow map[string]any) bool {
+// covers reports whether whatever matches all of narrow is sure to match wide:
+// they ask at least for all that wide asks for.
+func covers(wide map[string]any, narrow []map[string]any) bool {
 	for key, want := range wide {
-		if key == "$or" {
-			return reflect.DeepEqual(wide, narrow)
-		}
-		asked, ok := narrow[key]
-		if !ok {
+		if !asks(narrow, key, want) {
 			return false
 		}
-		switch want := want.(type) {
-		case map[string]any:
-			asked, ok := asked.(map[string]any)
-			if !ok || !covers(want, asked) {
-				return false
-			}
-		case []any:
-			asked, ok := asked.([]any)
-			if !ok {
-				return false
-			}
-			for _, one := range asked {
-				if !slices.ContainsFunc(want, func(w any) bool { return allows(w, one) }) {
-					return false
-				}
-			}
+	}
+	return true
+}
+
+// asks reports whether one of the patterns asks under the key for no more than
+// what is wanted there.
+func asks(patterns []map[string]any, key string, want any) bool {
+	var below []map[string]any
+	for _, p := range patterns {
+		asked, ok := p[key]
+		if !ok {
+			continue
+		}
+		if reflect.DeepEqual(asked, want) {
+			return true
+		}
+		if m, ok := asked.(map[string]any); ok {
+			below = append(below, m)
+		}
+		if key != "$or" && amongThose(asked, want) {
+			return true
+		}
+	}
+	m, ok := want.(map[string]any)
+	return ok && below != nil && covers(m, below)
+}
+
+// amongThose reports whether each alternative asked for is among those wanted.
+func amongThose(asked, want any) bool {
+	alternatives, ok := asked.([]any)
+	wanted, ok2 := want.([]any)
+	if !ok || !ok2 {
+		return false
+	}
+	for _, one := range alternatives {
+		if !slices.ContainsFunc(wanted, func(w any) bool { return allows(w, one) }) {
+			return false
 		}
 	}
 	return true
@@ -133,18 +149,8 @@ func only(v any, key string) (string, bool) {
 	return s, ok && len(m) == 1
 }
 
-// alertFields are the keys of [routing.Document], which routes match, and those
-// of the objects among them.
-var alertFields = map[string][]string{
-	"type": nil, "title": nil, "level": nil, "severity": nil, "account": nil, "account_name": nil,
-	"environment": nil, "team": nil, "region": nil, "partition": nil,
-	"resource": {"type", "id", "name", "tags"},
-	"actor":    {"ip", "country", "org", "domain", "principal"},
-	"sample":   nil, "rule": nil, "count": nil, "status": nil, "paths": nil,
-}
-
-// checkFields tells of a route's pattern that asks for what no alert has, which
-// would be a route that never matches, and nobody would notice.
+// checkFields tells of a pattern over alerts that asks for what no alert has: it
+// would never match, and nobody would notice.
 func (d *decoder) checkFields(p eventPattern, path string) {
 	if p.parsed == nil {
 		return
@@ -153,7 +159,8 @@ func (d *decoder) checkFields(p eventPattern, path string) {
 }
 
 func (d *decoder) checkAlternative(asked map[string]any, p eventPattern, path string) {
-	known := sortedKeys(alertFields)
+	fields := routing.Fields()
+	known := sortedKeys(fields)
 	for _, key := range sortedKeys(asked) {
 		value := asked[key]
 		if key == "$or" {
@@ -166,17 +173,20 @@ func (d *decoder) checkAlternative(asked map[string]any, p eventPattern, path st
 			continue
 		}
 		top, rest, dotted := strings.Cut(key, ".")
-		inner, ok := alertFields[top]
+		inner, ok := fields[top]
 		if !ok {
 			d.fail(p.find(key), path, "an alert has no field %q%s", key, didYouMean(key, known))
 			continue
 		}
-		asks := []string{}
+		var asks []string
 		if dotted {
 			asks = append(asks, rest)
 		}
 		if m, ok := value.(map[string]any); ok {
 			asks = append(asks, sortedKeys(m)...)
+		}
+		if slices.Contains(inner, "*") {
+			continue
 		}
 		for _, a := range asks {
 			first, _, _ := strings.Cut(a, ".")

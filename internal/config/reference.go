@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/oncall"
+	"github.com/tocsin-sec/tocsin/internal/routing"
 	"github.com/tocsin-sec/tocsin/library"
 )
 
@@ -19,12 +21,28 @@ func Reference(kinds Kinds) string {
 	p.section("### sources", reflect.TypeFor[source]())
 	p.kindsTable("sources", "collectors")
 	p.section("### accounts", reflect.TypeFor[details]())
+	p.section("### owners", reflect.TypeFor[owner]())
+	p.line("Each has one of `account`, `ou` and `tag`.\n")
 	p.section("### rules", reflect.TypeFor[rule]())
 	p.section("#### alert", reflect.TypeFor[outcome]())
+	p.section("### alerts", reflect.TypeFor[life]())
+	p.section("#### quiet", reflect.TypeFor[quiet]())
 	p.section("### routes", reflect.TypeFor[route]())
+	p.line("A route has `receivers`, `team`, `policy`, `drop` or `routes`, or it says something of the alert and leaves it to its owner.\n")
 	p.alertFields()
+	p.section("### inhibit", reflect.TypeFor[inhibition]())
+	p.section("### teams", reflect.TypeFor[team]())
+	p.section("### policies", reflect.TypeFor[policy]())
+	p.section("#### steps", reflect.TypeFor[step]())
+	p.section("#### window", reflect.TypeFor[window]())
+	p.section("### schedules", reflect.TypeFor[schedule]())
+	p.section("### people", reflect.TypeFor[person]())
+	p.section("#### quiet hours", reflect.TypeFor[quietly]())
+	p.section("#### contacts", reflect.TypeFor[contact]())
 	p.section("### receivers", reflect.TypeFor[receiver]())
 	p.kindsTable("receivers", "notifiers")
+	p.section("### tests", reflect.TypeFor[trial]())
+	p.section("#### expect", reflect.TypeFor[expectation]())
 	p.line("## Kinds of sources\n")
 	p.kindPages("collectors")
 	p.line("## Kinds of receivers\n")
@@ -47,9 +65,12 @@ has is an error, and all errors are told at once, each with file, line and colum
 | secret | As a string; it is never shown. One that is written into the file itself is a warning. |
 | integer, number, boolean | ` + "`8080`, `0.5`, `true`" + `; or a reference in quotes, ` + "`\"${env:PORT}\"`" + `. |
 | duration | ` + "`15s`, `1h30m`, `7d`" + `; a day is 24 hours. |
+| time | ` + "`2026-01-05T09:00:00+01:00`" + `. |
+| updates | How often: ` + "UPDATES" + `. What gets worse than ever is told at once all the same. |
 | level | One of LEVELS. |
 | pattern | An [EventBridge event pattern](https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html), as YAML, or as JSON in a string. |
 | names | One name, or a list of them. |
+| event | An event, as YAML, as JSON in a string, or as the path of a file. |
 `
 
 type page struct {
@@ -58,7 +79,8 @@ type page struct {
 }
 
 func (p *page) line(s string) {
-	p.out.WriteString(strings.Replace(s, "LEVELS", strings.Join(tocsin.Levels(), ", "), 1) + "\n")
+	words := strings.NewReplacer("LEVELS", strings.Join(tocsin.Levels(), ", "), "UPDATES", strings.Join(tocsin.AllUpdates(), ", "))
+	p.out.WriteString(words.Replace(s) + "\n")
 }
 
 // section is a heading and a table of the keys of a struct, those of structs
@@ -124,8 +146,14 @@ func typeWord(t reflect.Type) (word string, inner reflect.Type) {
 		return "duration", nil
 	case reflect.TypeFor[tocsin.Level]():
 		return "level", nil
-	case reflect.TypeFor[names]():
+	case reflect.TypeFor[tocsin.Updates]():
+		return "updates", nil
+	case timeType:
+		return "time", nil
+	case reflect.TypeFor[names](), reflect.TypeFor[oncall.Turn]():
 		return "names", nil
+	case reflect.TypeFor[sampleEvent]():
+		return "event", nil
 	case reflect.TypeFor[eventPattern]():
 		return "pattern", nil
 	}
@@ -189,8 +217,9 @@ func (p *page) kindPages(of string) {
 func (p *page) alertFields() {
 	p.line("The fields over which routes match:\n")
 	var all []string
-	for _, key := range sortedKeys(alertFields) {
-		if inner := alertFields[key]; inner != nil {
+	fields := routing.Fields()
+	for _, key := range sortedKeys(fields) {
+		if inner := fields[key]; inner != nil {
 			for _, k := range inner {
 				all = append(all, code(key+"."+k))
 			}

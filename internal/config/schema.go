@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/escalation"
+	"github.com/tocsin-sec/tocsin/internal/oncall"
 	"github.com/tocsin-sec/tocsin/library"
 )
 
@@ -27,6 +29,7 @@ func Schema(kinds Kinds) []byte {
 	root["$id"] = SchemaID
 	root["title"] = "tocsin.yml"
 	root["description"] = "Configuration of tocsin."
+	root["$defs"] = map[string]any{"route": s.object(reflect.TypeFor[route]())}
 	root["patternProperties"] = map[string]any{"^x-": map[string]any{"description": "A place for YAML anchors; not read."}}
 	text, err := json.MarshalIndent(root, "", "  ")
 	if err != nil {
@@ -48,12 +51,27 @@ func (s schemer) of(t reflect.Type) map[string]any {
 	case secretType:
 		return map[string]any{"type": "string", "minLength": 1}
 	case durationType:
-		return map[string]any{"type": "string", "anyOf": []any{map[string]any{"pattern": span, "minLength": 2}, map[string]any{"pattern": reference}}}
+		text := func(pattern string, least int) map[string]any {
+			return map[string]any{"type": "string", "pattern": pattern, "minLength": least}
+		}
+		return map[string]any{"anyOf": []any{text(span, 2), text(reference, 0), map[string]any{"const": 0}}}
 	case reflect.TypeFor[tocsin.Level]():
 		return map[string]any{"anyOf": []any{map[string]any{"enum": append([]string{"info"}, tocsin.Levels()...)}, map[string]any{"type": "string", "pattern": reference}}}
-	case reflect.TypeFor[names]():
+	case reflect.TypeFor[tocsin.Updates]():
+		return oneOf(tocsin.AllUpdates()...)
+	case reflect.TypeFor[frequency]():
+		return oneOf(frequencies()...)
+	case reflect.TypeFor[tocsin.Verdict]():
+		return oneOf(verdicts()...)
+	case reflect.TypeFor[escalation.Assign]():
+		return oneOf(string(escalation.All), string(escalation.RoundRobin))
+	case reflect.TypeFor[escalation.Condition]():
+		return oneOf(string(escalation.Unacked), string(escalation.Unclosed))
+	case reflect.TypeFor[route](): // which has routes within
+		return map[string]any{"$ref": "#/$defs/route"}
+	case reflect.TypeFor[names](), reflect.TypeFor[oncall.Turn]():
 		return map[string]any{"anyOf": []any{map[string]any{"type": "string"}, map[string]any{"type": "array", "items": map[string]any{"type": "string"}}}}
-	case reflect.TypeFor[eventPattern]():
+	case reflect.TypeFor[eventPattern](), reflect.TypeFor[sampleEvent]():
 		return map[string]any{"type": []string{"object", "string"}}
 	}
 	switch {
@@ -88,6 +106,10 @@ func (s schemer) of(t reflect.Type) map[string]any {
 
 func orReference(typ string) map[string]any {
 	return map[string]any{"type": []string{typ, "string"}, "pattern": reference}
+}
+
+func oneOf(words ...string) map[string]any {
+	return map[string]any{"anyOf": []any{map[string]any{"enum": words}, map[string]any{"type": "string", "pattern": reference}}}
 }
 
 // object is the schema of a struct. Where it is an entry that names one kind,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -45,6 +46,12 @@ func TestSchemaTakesWhatParseTakes(t *testing.T) {
 		{"accounts", least + `accounts: {"012345678901": {minimum: medium}, "1234-5678-9012": }`, true},
 		{"a pattern as JSON", rule(`pattern: '{"source": ["a"]}'`), true},
 		{"anchors", least + "x-a: 1\n", true},
+		{"teams, policies, schedules and people", quotedTimes(crew + trials), true},
+		{"an inhibition", least + "inhibit: [{name: a, when: {level: [critical]}, mute: {level: [low]}, equal: account}]\n", true},
+		{"an unknown key of a route within", least + "routes: [{routes: [{routes: [{receiver: console}]}]}]\n", false},
+		{"updates of no period", least + "routes: [{receivers: console, updates: 2h}]\n", false},
+		{"a step without a wait", least + "policies: {a: {steps: [{tell: [receiver:console]}], fallback: receiver:console}}\n", false},
+		{"an unknown verdict", least + "tests: [{event: {}, expect: {verdict: open}}]\n", false},
 		{"an unknown key", least + "lisen: a\n", false},
 		{"an unknown kind", strings.Replace(least, "{console: {}}", "{slak: {}}", 1), false},
 		{"two kinds", strings.Replace(least, "{console: {}}", "{console: {}, slack: {}}", 1), false},
@@ -74,6 +81,12 @@ func TestSchemaTakesWhatParseTakes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// quotedTimes is for a reader of YAML that makes other things than text of times
+// and of texts with colons.
+func quotedTimes(text string) string {
+	return regexp.MustCompile(`([ \[])((?:2026-01-05T|person:|receiver:|schedule:)[^,\]\n}]+)`).ReplaceAllString(text, `$1"$2"`)
 }
 
 func TestReference(t *testing.T) {

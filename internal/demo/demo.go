@@ -8,7 +8,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/base64"
+	_ "embed"
 	"errors"
 	"fmt"
 	"io"
@@ -26,6 +26,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/app"
 	"github.com/tocsin-sec/tocsin/internal/collect/sns/snstest"
 	"github.com/tocsin-sec/tocsin/internal/config"
+	"github.com/tocsin-sec/tocsin/internal/store"
 	"github.com/tocsin-sec/tocsin/internal/web"
 )
 
@@ -52,42 +53,64 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer cleanUp()
-	signer, err := snstest.New(time.Now)
-	if err != nil {
-		return err
-	}
-	hook, err := secretToken()
-	if err != nil {
-		return err
-	}
-	in, err := openReceivers(ctx, hook)
-	if err != nil {
-		return err
-	}
-	defer in.close()
 	w := &world{
-		accounts: accounts(o.Accounts), regions: regions[:o.Regions], rng: mathrand.New(mathrand.NewPCG(o.Seed, 1)),
-		now: time.Now().Add(-48 * time.Hour).Truncate(time.Second), signer: signer, slack: func(times int) { in.refuse("soc", times) }, pace: o.Pace,
+		accounts: accounts(o.Accounts), regions: regions[:o.Regions], rng: mathrand.New(mathrand.NewPCG(o.Seed, 1)), pace: o.Pace, teams: teams(),
 		client: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
 	}
+	w.clock.setBack(catchingUp)
+	w.seen = func() time.Time { return w.clock.Now().Add(-5 * time.Minute).Truncate(time.Second) }
 	w.tell = func(line string) {
-		fmt.Fprintf(o.Out, "%s  %s\n", time.Now().Format(time.TimeOnly), line)
+		fmt.Fprintf(o.Out, "%s  %s\n", w.clock.Now().Format(time.TimeOnly), line)
 	}
-	conf, token, err := w.configure(ctx, o.Listen, dir, hook, in)
+	if w.signer, err = snstest.New(w.clock.Now); err != nil {
+		return err
+	}
+	address, err := free(ctx, o.Listen)
+	if err != nil {
+		return err
+	}
+	if w.in, err = openReceivers(ctx, "http://"+address, w.teams, w.clock.Now); err != nil {
+		return err
+	}
+	defer w.in.close()
+	conf, token, err := w.configure(address, dir)
 	if err != nil {
 		return err
 	}
 	w.app, err = app.New(ctx, app.Options{
-		Config: conf, Log: o.Log, Out: o.Out, Version: o.Version, Grace: grace,
-		Transport: &snstest.Transport{Signer: signer, Next: http.DefaultTransport}, Roots: signer.Roots(),
-		Demo: &web.DemoLinks{Inbox: in.URL()},
+		Config: conf, Log: o.Log, Out: o.Out, Version: o.Version, Grace: grace, Now: w.clock.Now,
+		Transport: &snstest.Transport{Signer: w.signer, Next: http.DefaultTransport}, Roots: w.signer.Roots(),
+		Demo: &web.DemoLinks{Inbox: w.in.URL()},
 	})
 	if err != nil {
 		return err
 	}
+	if err := w.begin(ctx); err != nil {
+		return err
+	}
 	w.doors = doors{topic: w.app.URL() + "/in/org-topic/" + token, bus: w.app.URL() + "/in/member-bus/" + token}
-	w.greet(o.Out, dir, in.URL())
+	w.greet(o.Out, dir)
 	return w.run(ctx, o.Once)
+}
+
+// begin finds out what an earlier demo left in the store, since that is not to be
+// accounted for, nor is its time to come again, and lets people make their plans.
+func (w *world) begin(ctx context.Context) error {
+	err := w.app.Store().View(ctx, func(tx *store.Tx) error {
+		last, err := tx.Events(store.EventFilter{Page: store.Page{Limit: 1}})
+		if err != nil {
+			return err
+		}
+		if len(last) > 0 {
+			w.clock.forward(max(0, last[0].ReceivedAt.Sub(w.clock.Now())))
+		}
+		w.before, err = tx.Totals()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return w.seed(ctx)
 }
 
 // run runs the program and the story beside each other; the end of one is the
@@ -113,20 +136,28 @@ func (w *world) run(ctx context.Context, once bool) error {
 
 func (w *world) play(ctx context.Context, once bool) error {
 	for _, s := range w.story() {
-		if err := s(ctx); err != nil {
+		err := s(ctx)
+		if other, ok := errors.AsType[anotherCourse](err); ok && ctx.Err() == nil {
+			w.tell("the story takes another course: " + other.Error())
+			err = nil
+		}
+		if err != nil {
 			return err
 		}
 		if !wait(ctx, w.pace) {
 			return nil
 		}
 	}
-	if once {
-		wait(ctx, 8*w.pace) // Slack's refusals are over by then
+	if err := w.forward(ctx, w.clock.late()); err != nil {
+		return err
+	}
+	if err := w.quiet(ctx); err != nil {
+		return err
 	}
 	if err := w.account(ctx); err != nil || once {
 		return err
 	}
-	w.tell("from here on: now and then an update or something new. Ctrl-C ends it.")
+	w.tell("from here on: now and then an update, something new, or somebody who answers. Ctrl-C ends it.")
 	for life := w.life(); ; {
 		if !wait(ctx, 5*w.pace) {
 			return nil
@@ -148,75 +179,48 @@ func wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-func (w *world) greet(out io.Writer, dir, inboxURL string) {
+func (w *world) greet(out io.Writer, dir string) {
 	fmt.Fprintf(out, `tocsin demo: a simulated organisation of %d accounts × %d regions. No AWS, nothing leaves this machine.
 
   alerts         %s/
+  on call        %s/on-call
   inbound log    %s/inbound
-  demo inbox     %s/      what Slack, e-mail and webhook receivers see
+  demo inbox     %s/      what people are told by Slack, phone and e-mail; answer from there
   configuration  %s
 
-`, len(w.accounts), len(w.regions), w.app.URL(), w.app.URL(), inboxURL, filepath.Join(dir, "demo.yml"))
+`, len(w.accounts), len(w.regions), w.app.URL(), w.app.URL(), w.app.URL(), w.in.URL(), filepath.Join(dir, "demo.yml"))
 }
 
-var demoConfig = template.Must(template.New("demo.yml").Parse(`# The configuration of the demo. Receivers are its own inbox on this machine.
-listen: {{.Listen}}
-public_url: http://{{.Listen}}
-store: sqlite:{{.Dir}}
+//go:embed demo.yml
+var demoYAML string
 
-sources:
-  org-topic:                    # the delegated administrator's topics, one a region
-    sns:
-      token: {{.Token}}
-      topics: ["arn:aws:sns:*:{{.Admin}}:guardduty"]
-  member-bus:                   # a member's own rule, by an API destination
-    https: {token: {{.Token}}}
+var demoConfig = template.Must(template.New("demo.yml").Parse(demoYAML))
 
-accounts:
-{{- range .Accounts}}
-  "{{.ID}}": {name: {{.Name}}, environment: {{.Environment}}, team: {{.Team}}{{with .Minimum}}, minimum: {{.}}{{end}}}
-{{- end}}
-
-rules:
-  - use: guardduty
-
-routes:
-  - name: critical wakes everybody
-    pattern: {level: [critical]}
-    receivers: [soc-slack, soc-mail, siem-webhook]
-  - name: low is for the SIEM alone
-    pattern: {level: [low]}
-    receivers: [siem-webhook]
-  - name: payments have a channel of their own
-    pattern: {team: [payments]}
-    receivers: [payments-slack, soc-mail, siem-webhook]
-
-fallback: [soc-slack, siem-webhook]
-
-receivers:
-  soc-slack:      {slack: {webhook_url: "{{.Inbox.URL}}/slack/soc"}, rate: 20}
-  payments-slack: {slack: {webhook_url: "{{.Inbox.URL}}/slack/payments"}, rate: 20}
-  soc-mail:       {email: {smtp: "{{.Inbox.SMTP}}", tls: none, from: tocsin@example.com, to: [soc@example.com]}}
-  siem-webhook:   {webhook: {url: "{{.Inbox.URL}}/webhook/siem", secret: "{{.Hook}}"}}
-`))
+// storm is how many alerts of port probes a minute are told singly.
+const storm = 5
 
 // configure writes the configuration as a file would hold it, and reads it.
-func (w *world) configure(ctx context.Context, listen, dir, hook string, in *receivers) (conf *config.Config, token string, err error) {
-	if token, err = secretToken(); err != nil {
-		return nil, "", err
-	}
-	address, err := free(ctx, listen)
-	if err != nil {
-		return nil, "", err
-	}
-	type row struct{ ID, Name, Environment, Team, Minimum string }
+func (w *world) configure(address, dir string) (conf *config.Config, token string, err error) {
+	type row struct{ ID, Name, Environment, OU, Minimum string }
 	rows := make([]row, len(w.accounts))
+	mobile := ""
 	for i, a := range w.accounts {
-		rows[i] = row{a.id, a.name, a.environment, a.team, a.minimum}
+		rows[i] = row{a.id, a.name, a.environment, a.ou, a.minimum}
+		if a.name == "mobile-prod" {
+			mobile = a.id
+		}
 	}
+	for i := range w.teams {
+		if w.teams[i].Monday, err = monday(w.teams[i].Zone, w.clock.Now()); err != nil {
+			return nil, "", err
+		}
+	}
+	token = secretToken()
 	var text bytes.Buffer
 	err = demoConfig.Execute(&text, map[string]any{
-		"Listen": address, "Dir": dir, "Token": token, "Admin": admin, "Accounts": rows, "Inbox": in, "Hook": hook,
+		"Listen": address, "Dir": dir, "Token": token, "Admin": admin, "Accounts": rows, "Mobile": mobile, "Storm": storm,
+		"Teams": w.teams, "People": cast, "Direct": w.in.direct, "Inbox": w.in.URL(), "SMTP": w.in.SMTP(), "Hook": w.in.hook,
+		"AccountSID": w.in.accountSID, "AuthToken": w.in.authToken, "Number": number,
 	})
 	if err != nil {
 		return nil, "", err
@@ -250,11 +254,8 @@ func folder(data string) (dir string, cleanUp func(), err error) {
 	return dir, func() { _ = os.RemoveAll(dir) }, err
 }
 
-func secretToken() (string, error) {
-	var b [32]byte
-	_, err := rand.Read(b[:])
-	return base64.RawURLEncoding.EncodeToString(b[:]), err
-}
+// secretToken is a secret of this run, of 26 letters and digits.
+func secretToken() string { return rand.Text() }
 
 // Check says what of the options cannot be.
 func (o Options) Check() error {

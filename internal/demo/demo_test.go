@@ -26,7 +26,7 @@ var update = flag.Bool("update", false, "write golden files anew")
 func smallWorld() *world {
 	return &world{
 		accounts: accounts(12), regions: regions, rng: rand.New(rand.NewPCG(7, 1)),
-		now: time.Date(2026, 6, 12, 2, 30, 0, 0, time.UTC),
+		seen: func() time.Time { return time.Date(2026, 6, 12, 2, 30, 0, 0, time.UTC) },
 	}
 }
 
@@ -57,7 +57,7 @@ func TestEveryFindingIsOneOfGuardDuty(t *testing.T) {
 	var got bytes.Buffer
 	w := smallWorld()
 	for _, k := range kinds {
-		f := w.find(k, place{w.accounts[0], "eu-west-1"})
+		f := w.find(k, place{account: w.accounts[0], region: "eu-west-1"})
 		finding, ok, err := guardduty.Read(w.event(f, admin))
 		if err != nil || !ok {
 			t.Errorf("%s: Read = %v, %v", k.name, ok, err)
@@ -97,8 +97,8 @@ func newer(t *testing.T, w *world, f *finding, was tocsin.Detection) bool {
 	if err != nil || !ok {
 		t.Fatalf("%s: Read = %v, %v", f.kind.name, ok, err)
 	}
-	a, _ := tocsin.Alert{}.Fold(was, w.now)
-	a, act := a.Fold(finding.Detection(), w.now)
+	a, _ := tocsin.Alert{}.Fold(was, w.seen())
+	a, act := a.Fold(finding.Detection(), w.seen())
 	return act.Verdict == tocsin.Updated && a.Occurrences == int64(f.count)
 }
 
@@ -119,25 +119,50 @@ func TestTheSameSeedTellsTheSameStory(t *testing.T) {
 func TestTheConfigurationIsOneThatAPersonCouldWrite(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	w := &world{accounts: accounts(200)}
-	in, err := openReceivers(t.Context(), "key")
+	w := &world{accounts: accounts(200), teams: teams()}
+	var err error
+	if w.in, err = openReceivers(t.Context(), "http://127.0.0.1:8080", w.teams, w.clock.Now); err != nil {
+		t.Fatal(err)
+	}
+	defer w.in.close()
+	conf, token, err := w.configure("127.0.0.1:8080", dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer in.close()
-	conf, token, err := w.configure(t.Context(), "127.0.0.1:0", dir, "key", in)
-	if err != nil {
-		t.Fatal(err)
+	for what, n := range map[string][2]int{
+		"sources": {len(conf.Sources), 2}, "accounts": {len(conf.Accounts), 200}, "receivers": {len(conf.Receivers), 8},
+		"teams": {len(conf.Teams), 3}, "policies": {len(conf.Policies), 3}, "schedules": {len(conf.Schedules), 6}, "people": {len(conf.People), 6},
+	} {
+		if n[0] != n[1] {
+			t.Errorf("%d %s, want %d", n[0], what, n[1])
+		}
 	}
-	if len(conf.Sources) != 2 || len(conf.Accounts) != 200 || len(conf.Receivers) != 4 {
-		t.Errorf("%d sources, %d accounts, %d receivers", len(conf.Sources), len(conf.Accounts), len(conf.Receivers))
-	}
-	if len(token) != 43 {
-		t.Errorf("the token has %d characters, want 32 bytes in base64", len(token))
+	if len(token) < 26 {
+		t.Errorf("the token has %d characters, want 128 bits in base32", len(token))
 	}
 	// What is printed at the start names the file: it has to be good by itself.
 	if _, err := config.Load(filepath.Join(dir, "demo.yml"), app.Kinds()); err != nil {
 		t.Error(err)
+	}
+}
+
+// Whenever the demo begins, the first of each rotation is on call.
+func TestTheWeekHasBegun(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ now, zone, want string }{
+		"in the middle of a week":          {"2026-11-19T12:00:00Z", "Europe/London", "2026-11-16T09:00"},
+		"on Monday at nine":                {"2026-11-16T09:00:00Z", "Europe/London", "2026-11-16T09:00"},
+		"before nine it is the last one's": {"2026-11-16T08:59:00Z", "Europe/London", "2026-11-09T09:00"},
+		"by the clock of the zone":         {"2026-11-16T12:00:00Z", "America/New_York", "2026-11-09T09:00"},
+		"over the end of summer time":      {"2026-10-26T07:30:00Z", "Europe/Berlin", "2026-10-19T09:00"},
+	} {
+		now, err := time.Parse(time.RFC3339, tt.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := monday(tt.zone, now); got != tt.want || err != nil {
+			t.Errorf("%s: monday(%s, %s) = %s, %v, want %s", name, tt.zone, tt.now, got, err, tt.want)
+		}
 	}
 }
 

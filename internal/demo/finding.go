@@ -162,7 +162,7 @@ func (w *world) instance(f *finding) object {
 	return object{"resourceType": "Instance", "instanceDetails": object{
 		"instanceId": "i-0" + f.id[:16], "instanceType": "m6i.large", "instanceState": "running", "availabilityZone": f.region + "a",
 		"launchTime": f.created.AddDate(0, -2, 0).Format(time.RFC3339), "imageId": "ami-0" + f.id[16:32],
-		"tags":               []object{{"key": "Name", "value": name}, {"key": "owner", "value": f.account.team}},
+		"tags":               []object{{"key": "Name", "value": name}, {"key": "owner", "value": f.account.owner()}},
 		"iamInstanceProfile": object{"arn": fmt.Sprintf("arn:aws:iam::%s:instance-profile/web", f.account.id), "id": "AIPAEXAMPLE"},
 		"networkInterfaces": []object{{
 			"networkInterfaceId": "eni-0" + f.id[:12], "publicIp": "203.0.113.10", "privateIpAddress": "10.0.1.17", "vpcId": "vpc-0a1b2c3d", "subnetId": "subnet-0a1b2c3d",
@@ -190,16 +190,38 @@ func (w *world) find(k kind, p place) *finding {
 	sum := md5.Sum(fmt.Appendf(nil, "%d/%s/%s/%s", w.rng.Uint64(), p.account.id, p.region, k.name))
 	f := &finding{
 		place: p, kind: k, id: hex.EncodeToString(sum[:]), severity: k.severity, count: 1 + w.rng.IntN(4),
-		created: w.now, updated: w.now, remote: pick(w.rng, remotes),
+		created: w.seen(), updated: w.seen(), remote: pick(w.rng, remotes),
 	}
 	k.make(w, f)
 	return f
 }
 
-// grow is the next update of the finding, an hour of simulated time later.
+// moves is somebody who goes on from elsewhere: another name is looked up.
+func (f *finding) moves() {
+	if dns, ok := f.action["dnsRequestAction"].(object); ok {
+		dns["domain"] = "xmr.pool.example"
+	}
+}
+
+// publishing is how often GuardDuty publishes updates, here as often as it can.
+const publishing = 15 * time.Minute
+
+// since has it be found so much earlier, so that updates can follow.
+func (f *finding) since(d time.Duration) {
+	f.created, f.updated = f.created.Add(-d), f.updated.Add(-d)
+}
+
+// grow is the next update of the finding, later by a publishing period as long as
+// nothing is in the future by that.
 func (w *world) grow(f *finding) {
-	w.now = w.now.Add(time.Hour)
-	f.updated = w.now
+	next := f.updated.Add(publishing)
+	if now := w.seen(); next.After(now) {
+		next = now
+	}
+	if !next.After(f.updated) {
+		next = f.updated.Add(time.Second)
+	}
+	f.updated = next
 	f.count += 3 + w.rng.IntN(40)
 }
 

@@ -21,15 +21,18 @@ type world struct {
 	accounts []account
 	regions  []string
 	rng      *rand.Rand
-	now      time.Time // simulated; behind the real clock, so that nothing is in the future
+	clock    clock            // by which the program goes, and its receivers
+	seen     func() time.Time // when what is found now was seen: a while before
 
+	teams  []team
+	in     *receivers
 	signer *snstest.Signer
 	app    *app.App
 	doors  doors
 	client *http.Client
-	slack  func(failures int) // makes the demo's Slack answer 429 so many times
 	tell   func(line string)
 	pace   time.Duration
+	before store.Totals // of what an earlier demo left
 
 	mu       sync.Mutex
 	sent     int // deliveries, guarded by mu
@@ -92,26 +95,40 @@ func (w *world) do(req *http.Request) (int, error) {
 // A scene is one thing that happens.
 type scene func(ctx context.Context) error
 
+// catchingUp is by how much the demo's clock is behind at the beginning: the story
+// puts it forward by so much.
+const catchingUp = 15 * time.Minute
+
 // story tells, in order, what a newcomer is to see.
 func (w *world) story() []scene {
-	var mining, brute *finding
+	var mining, brute, exfil, sequence, login, tested *finding
 	var first snstest.Message
+	platform, _ := w.duty("platform")
+	payments, colleague := w.duty("payments")
+	web, second := w.duty("web")
 	return []scene{
 		w.subscribe,
+		w.gap,
+
+		// Somebody is on call, and is told by phone.
 		func(ctx context.Context) (err error) {
 			mining = w.find(kindOf("CryptoCurrency:EC2/BitcoinTool.B!DNS"), w.at("web-prod", w.regions[0]))
+			mining.since(3 * publishing)
 			first, err = w.publish(ctx, mining)
 			return w.say(ctx, err, mining, "new finding")
 		},
+		w.hears(&mining, web, "sms"),
 		func(ctx context.Context) error {
 			brute = w.find(kindOf("UnauthorizedAccess:EC2/SSHBruteForce"), w.at("payments-prod", w.region("eu-west-1")))
+			brute.since(2 * publishing)
 			_, err := w.publish(ctx, brute)
 			return w.say(ctx, err, brute, "new finding")
 		},
+		w.hears(&brute, payments, "mail"),
 		w.fresh("Stealth:IAMUser/CloudTrailLoggingDisabled", "ci-build", "a low one"),
 		w.fresh("Recon:EC2/PortProbeUnprotectedPort", "sandbox", "below its account's minimum"),
-		w.later(&mining, "an hour later: more of it"),
-		w.later(&mining, "another hour"),
+		w.later(&mining, "a quarter of an hour later: more"),
+		w.later(&mining, "another quarter"),
 		func(ctx context.Context) error {
 			_, err := w.post(ctx, first)
 			return w.again(ctx, err, mining, "SNS delivers the first one again")
@@ -120,6 +137,8 @@ func (w *world) story() []scene {
 			_, err := w.send(ctx, w.event(mining, mining.account.id))
 			return w.say(ctx, err, mining, "the same by the member's own bus")
 		},
+
+		// It gets worse, which wakes people; they answer as they like.
 		func(ctx context.Context) error {
 			old := *brute
 			brute.severity = 8
@@ -133,24 +152,48 @@ func (w *world) story() []scene {
 			_, err := w.publish(ctx, &old)
 			return w.say(ctx, err, &old, "an older update comes late")
 		},
+		w.hears(&brute, payments, "sms"),
+		w.answers(&brute, payments, "replies by text message", w.replies("a")),
 		w.garbage,
 		w.forged,
 		func(ctx context.Context) error {
-			w.slack(2)
-			f := w.find(kindOf("Exfiltration:S3/AnomalousBehavior"), w.at("data-lake", w.region("us-east-1")))
-			_, err := w.publish(ctx, f)
-			return w.say(ctx, err, f, "and Slack answers 429, twice")
+			w.in.refuse("platform", 2)
+			return w.open(&exfil, "Exfiltration:S3/AnomalousBehavior", "data-lake", "us-east-1", "and Slack answers 429, twice")(ctx)
 		},
-		w.fresh("AttackSequence:IAM/CompromisedCredentials", "identity", "an attack sequence"),
+		w.hears(&exfil, platform, "mail"),
+		w.answers(&exfil, platform, "follows the link in the mail", w.follows("Acknowledge")),
+
+		// What is known is kept quiet, by people, by plan, and by what is worse.
+		w.open(&tested, "Execution:Runtime/NewBinaryExecuted", "web-staging", "eu-west-1", "new finding"),
+		w.hears(&tested, web, "mail"),
+		w.answers(&tested, second, "presses Expected in Slack", w.presses("tocsin_expected")),
+		w.silence(&tested, second, "load test until tonight"),
+		w.fresh("Execution:Runtime/NewBinaryExecuted", "web-staging", "another one there"),
+		w.fresh("Backdoor:EC2/C&CActivity.B", "network-hub", "during maintenance"),
+		w.open(&sequence, "AttackSequence:IAM/CompromisedCredentials", "identity", "us-east-1", "an attack sequence"),
+		w.hears(&sequence, platform, "call"),
+		w.answers(&sequence, platform, "presses 4 on the phone", w.dials("4")),
+		w.fresh("UnauthorizedAccess:EC2/SSHBruteForce", "identity", "a part of the attack"),
 		w.fresh("Discovery:Kubernetes/SuccessfulAnonymousAccess", "ml-research", "new finding"),
-		w.fresh("CredentialAccess:RDS/AnomalousBehavior.SuccessfulBruteForce", "payments-prod", "new finding"),
+		w.storm,
+
+		// Nobody answered the first one, so that the next one is told.
+		w.nobodyAnswers(&mining, web),
+		w.hears(&mining, second, "sms"),
+		w.answers(&mining, second, "presses Acknowledge in Slack", w.presses("tocsin_acknowledge")),
+		w.digest,
+		w.difference(&mining),
+		w.open(&login, "CredentialAccess:RDS/AnomalousBehavior.SuccessfulBruteForce", "payments-prod", "eu-west-2", "new finding"),
+		w.hears(&login, payments, "direct"),
+		w.answers(&login, payments, "presses Escalate in Slack", w.presses("tocsin_escalate")),
+		w.hears(&login, colleague, "sms"),
+		w.answers(&login, colleague, "replies by text message", w.replies("a")),
 		func(ctx context.Context) error {
 			brute.archived = true
 			w.grow(brute)
 			_, err := w.publish(ctx, brute)
 			return w.say(ctx, err, brute, "archived in GuardDuty")
 		},
-		w.storm,
 	}
 }
 
@@ -168,6 +211,15 @@ func (w *world) fresh(kind, account, what string) scene {
 		f := w.find(kindOf(kind), w.at(account, pick(w.rng, w.regions)))
 		_, err := w.publish(ctx, f)
 		return w.say(ctx, err, f, what)
+	}
+}
+
+// open finds something new and keeps it for later scenes.
+func (w *world) open(f **finding, kind, account, region, what string) scene {
+	return func(ctx context.Context) error {
+		*f = w.find(kindOf(kind), w.at(account, w.region(region)))
+		_, err := w.publish(ctx, *f)
+		return w.say(ctx, err, *f, what)
 	}
 }
 
@@ -223,7 +275,7 @@ func (w *world) storm(ctx context.Context) error {
 	messages := make([][]snstest.Message, clients)
 	for i := range messages {
 		for range each {
-			f := w.find(kindOf("Recon:EC2/PortProbeUnprotectedPort"), place{pick(w.rng, w.accounts[:min(len(w.accounts), 9)]), pick(w.rng, w.regions)})
+			f := w.find(kindOf("Recon:EC2/PortProbeUnprotectedPort"), place{account: pick(w.rng, w.accounts[:min(len(w.accounts), 9)]), region: pick(w.rng, w.regions)})
 			m, err := w.signer.Notification(w.topicARN(f.region), string(w.event(f, admin)))
 			if err != nil {
 				return err
@@ -252,6 +304,7 @@ func (w *world) storm(ctx context.Context) error {
 	}
 	took := time.Since(start)
 	w.tell(columns("most", "all", "a storm of port probes") + fmt.Sprintf(" → %d findings by %d clients in %d ms, each on disk before its answer", clients*each, clients, took.Milliseconds()))
+	w.tell(columns("most", "all", "") + fmt.Sprintf(" → %d a minute are told singly in #platform-alerts, the rest together", storm))
 	return nil
 }
 
@@ -265,29 +318,36 @@ func (w *world) account(ctx context.Context) error {
 		var rows, alerts int64
 		for v, n := range t.Verdicts {
 			if v != tocsin.Duplicate {
-				rows += n
+				rows += n - w.before.Verdicts[v]
 			}
 		}
-		for _, n := range t.Alerts {
-			alerts += n
+		for status, n := range t.Alerts {
+			alerts += n - w.before.Alerts[status]
 		}
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		again, refused := int(t.Verdicts[tocsin.Duplicate]), w.sent-w.answered
+		again, refused := int(t.Verdicts[tocsin.Duplicate]-w.before.Verdicts[tocsin.Duplicate]), w.sent-w.answered
 		if want := len(w.regions) + int(rows) + again - refused; w.answered != want {
 			return fmt.Errorf("lost: %d deliveries were answered 2xx and %d are accounted for", w.answered, want)
 		}
 		w.tell(fmt.Sprintf("nothing lost: %d deliveries answered 2xx = %d confirmations + %d rows in the journal + %d redelivered - %d refused; %d alerts, %d messages delivered",
-			w.answered, len(w.regions), rows, again, refused, alerts, t.Notifications[tocsin.Delivered]))
+			w.answered, len(w.regions), rows, again, refused, alerts, t.Notifications[tocsin.Delivered]-w.before.Notifications[tocsin.Delivered]))
 		return nil
 	})
 }
 
-// life goes on after the story: now and then a new finding or an update.
+// life goes on after the story: now and then a new finding, an update, or somebody
+// who answers what has been open for a while.
 func (w *world) life() scene {
 	var known []*finding
 	return func(ctx context.Context) error {
-		if len(known) > 0 && w.rng.IntN(3) > 0 {
+		if w.rng.IntN(3) == 0 {
+			answered, err := w.somebodyAnswers(ctx)
+			if err != nil || answered {
+				return err
+			}
+		}
+		if len(known) > 0 && w.rng.IntN(2) > 0 {
 			f := pick(w.rng, known)
 			w.grow(f)
 			_, err := w.publish(ctx, f)
@@ -315,7 +375,7 @@ func (w *world) again(ctx context.Context, err error, f *finding, what string) e
 	}
 	return w.app.Store().View(ctx, func(tx *store.Tx) error {
 		t, err := tx.Totals()
-		w.tell(fmt.Sprintf("%s → %s: nothing else happens (%d so far)", columns(f.account.name, f.region, what), tocsin.Duplicate, t.Verdicts[tocsin.Duplicate]))
+		w.tell(fmt.Sprintf("%s → %s: nothing else happens (%d so far)", columns(f.account.name, f.region, what), tocsin.Duplicate, t.Verdicts[tocsin.Duplicate]-w.before.Verdicts[tocsin.Duplicate]))
 		return err
 	})
 }
@@ -342,6 +402,9 @@ func (w *world) last(ctx context.Context, what, account, region string) error {
 			return err
 		}
 		w.tell(fmt.Sprintf("%s → %-8s #%-3d %s %s, %d×", what, ev.Verdict, a.ID, mark(a.Level), a.Headline, a.Occurrences))
+		if ev.Verdict == tocsin.Silenced || ev.Verdict == tocsin.Suppressed {
+			w.tell(columns(account, region, "") + " → nobody is told: " + ev.Reason)
+		}
 		return nil
 	})
 }

@@ -181,15 +181,21 @@ func (e *Engine) commit(batch []work) {
 
 // A batch is the work of one transaction. write may run more than once.
 type batch struct {
-	e           *Engine
-	now         time.Time
-	plan        *Plan
-	calls       []*call
-	readings    []reading
-	settlements []store.Settlement
+	e   *Engine
+	now time.Time
+	*world
+	calls    []*call
+	readings []reading
+	settled  []*settlement
 
-	owed []owed
+	owed     []owed
+	tellings []telling
+	routes   map[string]int64 // how often each decided
+	extra    []*tocsin.Notification
+	woken    []string // receivers that have something to do besides
 }
+
+func (b *batch) desk() desk { return desk{b.world, b.now} }
 
 // owed is a notification that write owes because of what became of an alert.
 type owed struct {
@@ -199,10 +205,10 @@ type owed struct {
 }
 
 func (e *Engine) newBatch(ws []work) *batch {
-	b := &batch{e: e, now: tocsin.Millis(e.now()), plan: e.plan.Load()}
+	b := &batch{e: e, now: tocsin.Millis(e.now()), world: e.world(), routes: map[string]int64{}}
 	for _, w := range ws {
 		if w.settle != nil {
-			b.settlements = append(b.settlements, w.settle.Settlement)
+			b.settled = append(b.settled, w.settle)
 			continue
 		}
 		b.calls = append(b.calls, w.call)
@@ -218,10 +224,8 @@ func (e *Engine) newBatch(ws []work) *batch {
 
 func (b *batch) write(tx *store.Tx) error {
 	b.forget()
-	if len(b.settlements) > 0 {
-		if _, err := tx.Settle(b.settlements); err != nil {
-			return fmt.Errorf("settle: %w", err)
-		}
+	if err := b.settle(tx); err != nil {
+		return fmt.Errorf("settle: %w", err)
 	}
 	if len(b.readings) == 0 {
 		return nil
@@ -243,7 +247,29 @@ func (b *batch) write(tx *store.Tx) error {
 	if err := b.owe(tx); err != nil {
 		return err
 	}
+	if err := b.follow(tx, f); err != nil {
+		return err
+	}
 	return b.redelivered(tx, fresh, repeats)
+}
+
+// settle writes what came of attempts, and what follows from that.
+func (b *batch) settle(tx *store.Tx) error {
+	if len(b.settled) == 0 {
+		return nil
+	}
+	ss := make([]store.Settlement, len(b.settled))
+	for i, s := range b.settled {
+		ss[i] = s.Settlement
+	}
+	kept, err := tx.Settle(ss)
+	if err != nil {
+		return err
+	}
+	if err := b.aftermath(tx, kept); err != nil {
+		return err
+	}
+	return tx.Owe(b.extra)
 }
 
 // fresh parts the readings into those that the journal does not have and
@@ -334,7 +360,11 @@ func (b *batch) forget() {
 			o.direct.reserved.Add(-1)
 		}
 	}
-	b.owed = b.owed[:0]
+	for _, t := range b.tellings {
+		t.x.unmark()
+	}
+	b.owed, b.tellings, b.extra, b.woken = b.owed[:0], b.tellings[:0], nil, nil
+	clear(b.routes)
 }
 
 // handOver passes on what is owed, now that it is committed: in memory where a
@@ -346,5 +376,15 @@ func (b *batch) handOver() {
 			continue
 		}
 		b.e.receiver(o.notification.Receiver).wake()
+	}
+	for _, t := range b.tellings {
+		t.x.alert = t.life.alert
+		t.x.wake()
+	}
+	for _, n := range b.extra {
+		b.e.receiver(n.Receiver).wake()
+	}
+	for _, name := range b.woken {
+		b.e.receiver(name).wake()
 	}
 }

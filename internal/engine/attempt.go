@@ -55,18 +55,30 @@ func park(n tocsin.Notification, now time.Time, reason string) store.Settlement 
 }
 
 // needless says why a message that waited is not needed any more, or nothing.
-// told says whether the receiver had any message of the alert.
-func needless(n tocsin.Notification, a tocsin.Alert, told bool) string {
-	opening := n.Kind == tocsin.TellOpened || n.Kind == tocsin.TellRaised
+// told says whether the place had any message of the alert.
+func needless(n tocsin.Notification, a tocsin.Alert, told bool, now time.Time) string {
 	switch {
-	case opening && a.Status == tocsin.StatusClosed:
-		return fmt.Sprintf("not needed any more: closed by %s (%s)", a.ClosedBy, a.CloseReason)
-	case opening && a.Status == tocsin.StatusAcked:
-		return "not needed any more: acknowledged by " + a.AckedBy
+	case n.Alert == 0:
+		return ""
+	case n.Kind.Calls() && a.Status == tocsin.StatusAcked && n.CreatedAt.After(a.AckedAt):
+		return "" // it came to be owed in spite of the acknowledgement
+	case n.Kind.Calls():
+		return standing(a, now)
 	case n.Kind == tocsin.TellClosed && !told:
-		return "not needed: the receiver was not told of the opening"
+		return "not needed: nobody there was told of the opening"
 	case n.Kind == tocsin.TellClosed && a.Status != tocsin.StatusClosed:
 		return "not needed any more: the alert is open again"
+	case n.Kind != tocsin.TellClosed && a.Status == tocsin.StatusClosed:
+		return standing(a, now)
+	case n.Kind == tocsin.TellAcknowledged && a.Status != tocsin.StatusAcked:
+		return "not needed any more: the alert is " + string(a.Status)
 	}
 	return ""
+}
+
+// cancel ends a notification that nobody needs any more.
+func cancel(n tocsin.Notification, now time.Time, reason string) store.Settlement {
+	s := park(n, now, reason)
+	s.State = tocsin.Cancelled
+	return s
 }

@@ -1,13 +1,13 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
-	"strconv"
-	"strings"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,10 +47,12 @@ type receiverQueue struct {
 	limiter *rate.Limiter
 }
 
-// A job is a leased notification with its alert.
+// A job is a leased notification with its alert, or several that one digest tells of.
 type job struct {
 	notification tocsin.Notification
 	alert        tocsin.Alert
+	seen         int64 // alerts of its type in its account before it
+	digest       []job // all that a digest tells of; empty for a message of its own
 }
 
 func newReceiverQueue(e *Engine, name string) *receiverQueue {
@@ -118,7 +120,7 @@ func (q *receiverQueue) giveBack() {
 		case j := <-q.direct:
 			q.reserved.Add(-1)
 			n := j.notification
-			q.settle(store.Settlement{ID: n.ID, Attempts: n.Attempts, State: tocsin.Pending, Due: n.CreatedAt}).wait()
+			q.settle(j, store.Settlement{State: tocsin.Pending, Due: n.CreatedAt}).wait()
 		default:
 			return
 		}
@@ -178,40 +180,77 @@ func (q *receiverQueue) untilNext(ctx context.Context) time.Duration {
 
 // deliverDue claims what is due at now, attempts it and returns how much that was.
 func (q *receiverQueue) deliverDue(ctx, sending context.Context, now time.Time) (int, error) {
-	var claimed []claim
+	var claimed, together []claim
+	now = tocsin.Millis(now)
 	err := q.e.store.Update(ctx, func(tx *store.Tx) error {
-		ns, err := tx.Claim(q.name, tocsin.Millis(now), lease, q.bite())
+		ns, err := tx.Claim(q.name, now, lease, q.bite())
 		if err != nil {
 			return err
 		}
-		claimed, err = look(tx, ns)
+		if claimed, err = look(tx, ns); err != nil {
+			return err
+		}
+		if ns, err = tx.ClaimDigest(q.name, now, lease, digestMax); err != nil {
+			return err
+		}
+		together, err = look(tx, ns)
 		return err
 	})
 	if err != nil {
 		return 0, fmt.Errorf("claim for %s: %w", q.name, err)
 	}
-	settled := make([]settling, len(claimed)) // each written by its own attempt
+	var settled []settling
+	jobs, ended := q.sift(claimed, now)
+	digest, over := q.sift(together, now)
+	settled = append(settled, append(ended, over...)...)
+	if len(digest) > 0 {
+		jobs = append(jobs, fold(digest))
+	}
+	results := make([]settling, len(jobs)) // each written by its own attempt
 	var attempts sync.WaitGroup
-	for i, c := range claimed {
-		if c.err != nil {
-			settled[i] = q.settle(judge(c.notification, now, c.err, jitter()))
-			continue
-		}
-		if reason := needless(c.notification, c.alert, c.told); reason != "" {
-			settled[i] = q.settle(park(c.notification, now, reason))
-			continue
-		}
+	for i, j := range jobs {
 		q.slots <- struct{}{}
 		attempts.Go(func() {
 			defer func() { <-q.slots }()
-			settled[i] = q.deliver(sending, c.job)
+			results[i] = q.deliver(sending, j)
 		})
 	}
 	attempts.Wait()
-	for _, s := range settled {
+	for _, s := range append(settled, results...) {
 		s.wait()
 	}
-	return len(claimed), nil
+	return len(claimed) + len(together), nil
+}
+
+// digestMax bounds what one digest lists.
+const digestMax = 500
+
+// sift parts what is to be sent from what nobody needs any more.
+func (q *receiverQueue) sift(claims []claim, now time.Time) (jobs []job, ended []settling) {
+	for _, c := range claims {
+		if c.err != nil {
+			ended = append(ended, q.settle(c.job, judge(c.notification, now, c.err, jitter())))
+			continue
+		}
+		if reason := needless(c.notification, c.alert, c.told, now); reason != "" {
+			ended = append(ended, q.settle(c.job, cancel(c.notification, now, reason)))
+			continue
+		}
+		jobs = append(jobs, c.job)
+	}
+	return jobs, ended
+}
+
+// fold makes one job of those that a digest tells of. A digest of one is told as
+// itself.
+func fold(jobs []job) job {
+	if len(jobs) == 1 {
+		return jobs[0]
+	}
+	slices.SortStableFunc(jobs, func(a, b job) int { return cmp.Compare(b.alert.Level, a.alert.Level) })
+	j := job{notification: jobs[0].notification, digest: jobs}
+	j.notification.Kind = tocsin.TellDigest
+	return j
 }
 
 // bite is how many to claim at once: what can be sent well within a lease.
@@ -235,10 +274,19 @@ func look(tx *store.Tx, ns []tocsin.Notification) ([]claim, error) {
 	for i, n := range ns {
 		c := &claims[i]
 		c.notification = n
+		if n.Alert == 0 {
+			continue
+		}
 		if c.alert, c.err = tx.Alert(n.Alert); c.err != nil {
 			continue
 		}
-		if n.Kind == tocsin.TellOpened && c.alert.Reopened == 0 {
+		if n.Kind == tocsin.TellOpened {
+			var err error
+			if c.seen, err = tx.SeenBefore(c.alert.Type, c.alert.Account); err != nil {
+				return nil, err
+			}
+		}
+		if n.Kind == tocsin.TellOpened && c.alert.Reopened == 0 && c.alert.Escalation == nil {
 			continue // the first of all
 		}
 		if err := c.history(tx); err != nil {
@@ -248,14 +296,17 @@ func look(tx *store.Tx, ns []tocsin.Notification) ([]claim, error) {
 	return claims, nil
 }
 
-// history finds out what the receiver was told of the alert before.
+// history finds out what the place was told of the alert before.
 func (c *claim) history(tx *store.Tx) error {
 	n := &c.notification
 	earlier, err := tx.Notifications(store.NotificationFilter{Alert: n.Alert, Receiver: n.Receiver, States: []tocsin.State{tocsin.Delivered}})
 	for _, e := range earlier {
+		if e.Contact != n.Contact {
+			continue
+		}
 		c.told = true
-		if e.Ref != "" {
-			n.Ref = e.Ref // newest first, so that the first message's stays
+		if n.Ref == "" && !e.Digest {
+			n.Ref = e.Ref // newest first: it names the message that stands there now
 		}
 	}
 	return err
@@ -266,30 +317,69 @@ func (q *receiverQueue) deliver(ctx context.Context, j job) settling {
 	n := j.notification
 	r, ok := q.e.plan.Load().Receivers[q.name]
 	if !ok {
-		return q.settle(park(n, q.e.now(), "the receiver is not configured any more"))
+		return q.settle(j, park(n, q.e.now(), "the receiver is not configured any more"))
 	}
 	if r.Rate > 0 {
 		q.limiter.SetLimit(rate.Limit(r.Rate))
+		asked := time.Now()
 		if err := q.limiter.Wait(ctx); err != nil {
 			return nil // the program ends; the lease runs out and it is sent again
+		}
+		if time.Since(asked) > longWait {
+			if reason := q.overtaken(ctx, j); reason != "" {
+				return q.settle(j, cancel(n, q.e.now(), reason))
+			}
 		}
 	}
 	// Whoever's lease is nearly over may not begin: somebody else may be sending.
 	if n.Due.Sub(q.e.now()) < r.timeout() && q.e.serving.Load() {
 		return nil
 	}
-	start := time.Now()
+	start := q.e.now()
+	timer := time.Now()
 	ref, err := q.attempt(ctx, r, j)
-	q.e.metrics.attempts.WithLabelValues(q.name).Observe(time.Since(start).Seconds())
+	took := time.Since(timer)
+	q.e.metrics.attempts.WithLabelValues(q.name).Observe(took.Seconds())
 	if err != nil && ctx.Err() != nil {
 		return nil // cut off by the end of the program, which says nothing of the receiver
 	}
-	s := judge(n, q.e.now(), err, jitter())
-	s.Ref = ref
+	now, spread := q.e.now(), jitter()
+	s := judge(n, now, err, spread)
 	if err != nil {
 		q.e.log.WarnContext(ctx, "notification not delivered", "receiver", q.name, "alert", n.Alert, "attempt", n.Attempts, "state", s.State, "err", err)
 	}
-	return q.settle(s)
+	return q.settleEach(j, func(n tocsin.Notification) store.Settlement {
+		// What one digest told is tried again together, but each for as long as it has
+		// itself: one that came to be owed later is not given up with the oldest.
+		each := judge(n, now, err, spread)
+		if each.State == tocsin.Pending && s.State == tocsin.Pending && !s.Due.After(n.Deadline) {
+			each.Due = s.Due
+		}
+		each.Ref, each.Started, each.Took = ref, start, took
+		return each
+	})
+}
+
+// longWait is how long a message may have waited for its turn before it is asked
+// once more whether anybody needs it.
+const longWait = 50 * time.Millisecond
+
+// overtaken says why a message that waited for its turn is not needed any more.
+func (q *receiverQueue) overtaken(ctx context.Context, j job) (reason string) {
+	if j.notification.Alert == 0 || len(j.digest) > 0 {
+		return ""
+	}
+	err := q.e.store.View(ctx, func(tx *store.Tx) error {
+		a, err := tx.Alert(j.notification.Alert)
+		if err == nil {
+			reason = needless(j.notification, a, true, q.e.now())
+		}
+		return err
+	})
+	if err != nil {
+		return "" // it is sent: better twice than not at all
+	}
+	return reason
 }
 
 // attempt calls the notifier within its time. A notifier that panics has failed
@@ -302,16 +392,38 @@ func (q *receiverQueue) attempt(ctx context.Context, r Receiver, j job) (ref str
 			err = notify.Permanent(fmt.Errorf("the notifier failed: %v", p))
 		}
 	}()
-	return r.Notifier.Notify(ctx, q.e.plan.Load().message(j))
+	m, err := q.e.message(j)
+	if err != nil {
+		return "", notify.Permanent(err)
+	}
+	return r.Notifier.Notify(ctx, m)
 }
 
-// settle hands a result to the next commit, which it does not wait for.
-func (q *receiverQueue) settle(s store.Settlement) settling {
-	done := make(settling, 1)
-	q.e.submit(work{settle: &settlement{Settlement: s, settled: func(err error) {
-		q.settled(s, err)
-		done <- struct{}{}
-	}}})
+// settle hands a result to the next commit, which it does not wait for. What came
+// of a digest came of all that it told of.
+func (q *receiverQueue) settle(j job, s store.Settlement) settling {
+	return q.settleEach(j, func(tocsin.Notification) store.Settlement { return s })
+}
+
+// settleEach is settle with a result for each that a digest told of.
+func (q *receiverQueue) settleEach(j job, result func(tocsin.Notification) store.Settlement) settling {
+	all := j.digest
+	if len(all) == 0 {
+		all = []job{j}
+	}
+	done := make(settling, len(all))
+	for _, one := range all {
+		n := one.notification
+		each := result(n)
+		each.ID, each.Attempts = n.ID, n.Attempts
+		if each.State == tocsin.Delivered {
+			each.Receiver = q.name
+		}
+		q.e.submit(work{settle: &settlement{Settlement: each, notification: n, settled: func(err error) {
+			q.settled(each, err)
+			done <- struct{}{}
+		}}})
+	}
 	return done
 }
 
@@ -331,14 +443,15 @@ func (q *receiverQueue) settled(s store.Settlement, err error) {
 type settling chan struct{}
 
 func (s settling) wait() {
-	if s != nil {
+	for range cap(s) {
 		<-s
 	}
 }
 
 type settlement struct {
 	store.Settlement
-	settled func(error)
+	notification tocsin.Notification
+	settled      func(error)
 }
 
 func (r Receiver) timeout() time.Duration {
@@ -353,23 +466,6 @@ func (p *Plan) patience(receiver string) time.Duration {
 		return r.Patience
 	}
 	return 24 * time.Hour
-}
-
-// message is what the notifier is given.
-func (p *Plan) message(j job) notify.Message {
-	account, ok := p.Accounts[j.alert.Account]
-	if !ok {
-		account = tocsin.Account{ID: j.alert.Account}
-	}
-	n := j.notification
-	m := notify.Message{
-		ID: messageID(n, j.alert), Kind: n.Kind, Alert: j.alert, Changes: n.Changes, Account: account,
-		Receiver: n.Receiver, Why: n.Why, Ref: n.Ref, At: n.CreatedAt,
-	}
-	if p.PublicURL != "" {
-		m.AlertURL = strings.TrimSuffix(p.PublicURL, "/") + "/alerts/" + strconv.FormatInt(n.Alert, 10)
-	}
-	return m
 }
 
 // messageID is the same for every attempt at one notification and, since the
@@ -398,6 +494,11 @@ func (e *Engine) parkForgotten(ctx context.Context, now time.Time) error {
 			if err != nil {
 				return err
 			}
+			together, err := tx.ClaimDigest(name, now, lease, maxBatch)
+			if err != nil {
+				return err
+			}
+			claimed = append(claimed, together...)
 			ss := make([]store.Settlement, len(claimed))
 			for i, n := range claimed {
 				ss[i] = park(n, now, "the receiver is not configured any more")

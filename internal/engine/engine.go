@@ -22,7 +22,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/escalation"
 	"github.com/tocsin-sec/tocsin/internal/notify"
+	"github.com/tocsin-sec/tocsin/internal/oncall"
 	"github.com/tocsin-sec/tocsin/internal/routing"
 	"github.com/tocsin-sec/tocsin/internal/rules"
 	"github.com/tocsin-sec/tocsin/internal/store"
@@ -37,6 +39,25 @@ type Plan struct {
 	Receivers map[string]Receiver
 	// PublicURL is where people reach the pages: "https://tocsin.example.com", or "".
 	PublicURL string
+	// ReachableAt is where the world reaches what messages lead to and vendors call
+	// back, or "".
+	ReachableAt string
+
+	// Fallback are the receivers of last resort.
+	Fallback []string
+
+	Teams       map[string]tocsin.Team
+	Policies    map[string]escalation.Policy
+	Schedules   []oncall.Schedule
+	Inhibitions *routing.Inhibitions // nil is none
+	// Terms are those under which alerts live; zero is tocsin.DefaultTerms.
+	Terms tocsin.Terms
+	// Updates are what rules say of how often people hear what is new, by rule.
+	Updates map[string]tocsin.Updates
+	// People are written to the store if nobody of that name is there yet.
+	People []tocsin.Person
+	// Left are the accounts that are not of the organisation any more.
+	Left []string
 }
 
 // A Receiver is a notifier and what it can bear.
@@ -46,7 +67,17 @@ type Receiver struct {
 	Rate float64
 	// Timeout bounds one attempt; Patience is how long a message is tried.
 	Timeout, Patience time.Duration
+	// Kind is the notifier's: "slack". Follows, Edits and Interrupts are what it says of
+	// itself, Address reads the address of a person's contact method (nil where it
+	// cannot tell single people), Burst is how much one address bears.
+	Kind                       string
+	Follows, Edits, Interrupts bool
+	Address                    func(text string) (string, error)
+	Burst                      int
 }
+
+// Addresses reports whether single people can be told by it.
+func (r Receiver) Addresses() bool { return r.Address != nil }
 
 // Options are what an engine is made of.
 type Options struct {
@@ -69,12 +100,25 @@ type Engine struct {
 	queue   queue       // what waits for the next commit
 	serving atomic.Bool // Run is on: notifications may be handed over in memory
 
+	roster  atomic.Pointer[roster]
+	reading sync.Mutex // while the roster is read again
+	// lastDuties is when this process saw to reminders last, in milliseconds.
+	lastDuties atomic.Int64
+
+	clock alarm
+	key   linkKey
+	storm struct {
+		sync.Mutex
+		routing.Storm // guarded by Mutex
+	}
+
 	mu     sync.Mutex
 	queues map[string]*receiverQueue // by receiver; guarded by mu
 }
 
-// New makes an engine; nothing runs before Run or Drain.
-func New(o Options) *Engine {
+// New makes an engine, and keeps in the store what of its plan has a history
+// there. Nothing runs before Run or Drain.
+func New(ctx context.Context, o Options) (*Engine, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -86,18 +130,36 @@ func New(o Options) *Engine {
 	}
 	e := &Engine{
 		store: o.Store, log: o.Log, now: o.Now, metrics: o.Metrics,
-		queues: map[string]*receiverQueue{},
+		queues: map[string]*receiverQueue{}, clock: make(alarm, 64),
 	}
-	e.plan.Store(o.Plan)
-	return e
+	e.roster.Store(&roster{generation: -1})
+	var err error
+	if e.key, err = readKey(ctx, o.Store); err != nil {
+		return nil, err
+	}
+	if err := e.Replace(ctx, o.Plan); err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
-// Replace puts another plan in force, whole.
-func (e *Engine) Replace(p *Plan) {
+// Replace puts another plan in force, whole, or leaves the one that is.
+func (e *Engine) Replace(ctx context.Context, p *Plan) error {
+	if err := e.adopt(ctx, p); err != nil {
+		return err
+	}
 	e.plan.Store(p)
+	if err := e.refresh(ctx); err != nil {
+		return err
+	}
+	if err := e.closeLeft(ctx, p.Left); err != nil {
+		return err
+	}
 	for name := range p.Receivers {
 		e.receiver(name).wake()
 	}
+	e.clock.at(e.now())
+	return nil
 }
 
 // Run delivers what is owed until ctx ends; then it finishes what is under way,
@@ -118,6 +180,8 @@ func (e *Engine) Run(ctx context.Context, grace time.Duration) error {
 	context.AfterFunc(ctx, func() { time.AfterFunc(grace, stop) })
 
 	var receivers sync.WaitGroup
+	receivers.Go(func() { e.runClock(ctx) })
+	receivers.Go(func() { e.runDuties(ctx) })
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	started := map[string]bool{}
@@ -142,9 +206,26 @@ func (e *Engine) Run(ctx context.Context, grace time.Duration) error {
 	}
 }
 
-// Drain delivers all that is due at now and returns when nothing is. A message
-// that is to be tried again later is left for later.
+// Drain does all that is due at now, for alerts and for messages, and returns
+// when nothing is. A message that is to be tried again later is left for later.
 func (e *Engine) Drain(ctx context.Context, now time.Time) error {
+	for {
+		if _, err := e.turn(ctx, now); err != nil {
+			return err
+		}
+		if err := e.duties(ctx, tocsin.Millis(now)); err != nil {
+			return err
+		}
+		n, err := e.deliverAll(ctx, now)
+		if err != nil || n == 0 {
+			return err
+		}
+	}
+}
+
+// deliverAll delivers what is due at now, and says how much that was.
+func (e *Engine) deliverAll(ctx context.Context, now time.Time) (int64, error) {
+	var delivered atomic.Int64
 	g, ctx := errgroup.WithContext(ctx)
 	for name := range e.plan.Load().Receivers {
 		q := e.receiver(name)
@@ -154,10 +235,12 @@ func (e *Engine) Drain(ctx context.Context, now time.Time) error {
 				if err != nil || n == 0 {
 					return err
 				}
+				delivered.Add(int64(n))
 			}
 		})
 	}
-	return g.Wait()
+	err := g.Wait()
+	return delivered.Load(), err
 }
 
 func (e *Engine) receiver(name string) *receiverQueue {

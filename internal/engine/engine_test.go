@@ -62,7 +62,13 @@ type scene struct {
 func (s *scene) now() time.Time       { return time.UnixMilli(s.clock.Load()).UTC() }
 func (s *scene) pass(d time.Duration) { s.clock.Add(d.Milliseconds()) }
 func (s *scene) drain(t *testing.T)   { t.Helper(); check(t, s.Drain(t.Context(), s.now())) }
-func (s *scene) reopenEngine()        { s.Engine = engine.New(s.options()) }
+func (s *scene) reopenEngine(t *testing.T) {
+	t.Helper()
+	e, err := engine.New(t.Context(), s.options())
+	check(t, err)
+	s.Engine = e
+}
+
 func (s *scene) options() engine.Options {
 	return engine.Options{Store: s.store, Plan: s.plan, Now: s.now}
 }
@@ -83,14 +89,14 @@ func newScene(t *testing.T, open func(*testing.T) *store.Store) *scene {
 		}},
 	}, accounts)
 	check(t, err)
-	routes, err := routing.New([]routing.Route{
-		{Name: "critical", Pattern: parse(t, `{"level":["critical"]}`), Receivers: []string{"soc", "web"}},
-	}, []string{"soc"}, accounts)
+	routes, err := routing.New(routing.Table{Routes: []routing.Route{
+		{Name: "critical", Pattern: parse(t, `{"level":["critical"]}`), Receivers: []string{"soc", "web"}, Storm: 1_000_000},
+	}, Fallback: []string{"soc"}, Accounts: accounts})
 	check(t, err)
-	s.plan = &engine.Plan{Rules: rs, Routes: routes, Accounts: accounts, PublicURL: "https://tocsin.example.com", Receivers: map[string]engine.Receiver{
+	s.plan = &engine.Plan{Rules: rs, Routes: routes, Accounts: accounts, PublicURL: "https://tocsin.example.com", Fallback: []string{"soc"}, Receivers: map[string]engine.Receiver{
 		"soc": {Notifier: s.soc}, "web": {Notifier: s.web, Patience: time.Hour},
 	}}
-	s.reopenEngine()
+	s.reopenEngine(t)
 	return s
 }
 
@@ -424,7 +430,8 @@ func TestEveryNotificationEnds(t *testing.T) {
 				s.drain(t)
 				s.pass(10 * time.Second)
 			}
-			n := s.notifications(t)[0]
+			all := s.notifications(t)
+			n := all[len(all)-1] // the first; the fallback was told after it
 			if n.State != tt.want || n.SettledAt.IsZero() || (tt.want != tocsin.Parked && n.LastError != tt.reason) {
 				t.Errorf("%s: %s after %d attempts: %s; want %s: %s", n.Receiver, n.State, n.Attempts, n.LastError, tt.want, tt.reason)
 			}
@@ -432,16 +439,16 @@ func TestEveryNotificationEnds(t *testing.T) {
 	}
 }
 
-func TestWhatNobodyNeedsAnyMoreIsParked(t *testing.T) {
+func TestWhatNobodyNeedsAnyMoreIsCancelled(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, openSQLite)
 	s.soc.answer = func(context.Context, notify.Message) error { return errors.New("down") }
 	s.accept(t, finding{"e1", "f1", "", "", 5, 1, 0, false}.event())
 	s.drain(t)
-	if _, err := s.Acknowledge(t.Context(), 1, "ana"); err != nil {
+	if _, err := s.Acknowledge(t.Context(), 1, engine.Ask{By: "ana"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Close(t.Context(), 1, "ana", tocsin.ReasonExpected, "our test"); err != nil {
+	if _, err := s.Close(t.Context(), 1, engine.Ask{By: "ana", Note: "our test"}, tocsin.ReasonExpected, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	s.soc.answer = nil
@@ -453,8 +460,8 @@ func TestWhatNobodyNeedsAnyMoreIsParked(t *testing.T) {
 		t.Errorf("told %d messages of an alert that was closed before anybody heard of it", len(got))
 	}
 	for _, n := range s.notifications(t) {
-		if n.State != tocsin.Parked {
-			t.Errorf("%s is %s; want parked (%s)", n.Kind, n.State, n.LastError)
+		if n.State != tocsin.Cancelled {
+			t.Errorf("%s is %s; want cancelled (%s)", n.Kind, n.State, n.LastError)
 		}
 	}
 }
@@ -465,7 +472,7 @@ func TestAReceiverThatWasTakenOutOfTheConfigurationIsNotOwedForEver(t *testing.T
 	s.accept(t, finding{"e1", "f1", "", "", 5, 1, 0, false}.event())
 	without := *s.plan
 	without.Receivers = map[string]engine.Receiver{"web": s.plan.Receivers["web"]}
-	s.Replace(&without)
+	check(t, s.Replace(t.Context(), &without))
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx, time.Second) }()
@@ -496,7 +503,7 @@ func TestAfterACrashWhatWasOwedIsSent(t *testing.T) {
 	check(t, <-done)
 	s.soc.answer = nil
 
-	s.reopenEngine()
+	s.reopenEngine(t)
 	ctx, cancel = context.WithCancel(t.Context())
 	go func() { done <- s.Run(ctx, time.Second) }()
 	waitFor(t, func() bool { return len(s.soc.messages()) == 1 })

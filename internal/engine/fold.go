@@ -4,15 +4,21 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/escalation"
+	"github.com/tocsin-sec/tocsin/internal/routing"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
 // A life is one alert while a batch folds into it.
 type life struct {
-	alert   tocsin.Alert
-	changed bool
+	before   tocsin.Alert // as it was stored; zero for one that opens
+	alert    tocsin.Alert
+	changed  bool
+	inhibits bool // it may keep others quiet
+	over     bool // it opened and closed in this batch
 }
 
 // A step is what one event did to one life.
@@ -21,6 +27,7 @@ type step struct {
 	event    *tocsin.Event
 	activity tocsin.Activity
 	verdict  tocsin.Verdict
+	reason   string        // why it is held back
 	before   tocsin.Status // of the life's alert; empty if this opened it
 }
 
@@ -58,7 +65,7 @@ func (b *batch) fold(tx *store.Tx, fresh []*reading) (*folding, error) {
 		}
 		l := current[key]
 		if l == nil {
-			l = &life{alert: latest[key]}
+			l = &life{before: latest[key], alert: latest[key]}
 			current[key] = l
 			f.lives = append(f.lives, l)
 		}
@@ -73,41 +80,106 @@ func (b *batch) fold(tx *store.Tx, fresh []*reading) (*folding, error) {
 		f.steps = append(f.steps, s)
 		f.of[r] = s
 		if act.Tell != "" {
-			b.tell(s)
+			if err := b.tell(tx, s); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return f, nil
 }
 
-// tell decides with the routes who is owed what, before the alert is saved,
+// A telling is what people are told of one step, besides what is handed over.
+type telling struct {
+	life *life
+	x    *exchange
+}
+
+// tell decides who is owed what because of a step, before the alert is saved,
 // since the alert remembers who was told.
-func (b *batch) tell(s *step) {
+func (b *batch) tell(tx *store.Tx, s *step) error {
 	l := s.life
+	x := &exchange{world: b.world, e: b.e, tx: tx, now: b.now, before: l.before, alert: l.alert, later: true}
 	var targets []target
+	var err error
 	switch s.activity.Tell {
 	case tocsin.TellClosed:
-		for _, name := range l.alert.Told {
-			targets = append(targets, target{name, "was told of the opening"})
+		if l.over = x.alert.ID == 0; l.over { // it opened in this very batch
+			x.tell(tocsin.TellClosed, toldOfOpening, s.activity.Changes)
+			break
 		}
+		if err = x.takeBack(); err == nil {
+			err = x.ended(s.activity.Changes)
+		}
+	case tocsin.TellRaised:
+		targets, err = b.raise(x, s)
 	default:
-		for _, t := range b.plan.Routes.Route(l.alert) {
-			targets = append(targets, target{t.Receiver, t.Why})
-			if t.Fallback {
-				b.e.metrics.fallback.Inc()
-			}
-		}
-		for _, t := range targets {
-			if !slices.Contains(l.alert.Told, t.receiver) {
-				l.alert.Told = append(slices.Clone(l.alert.Told), t.receiver)
-			}
-		}
+		targets, err = b.open(x, s)
 	}
+	l.alert = x.alert
+	b.tellings = append(b.tellings, telling{l, x})
 	for _, t := range targets {
 		b.owed = append(b.owed, b.newOwed(s, t))
 	}
+	return err
 }
 
-type target struct{ receiver, why string }
+// open asks the judges who is told of an alert that opens.
+func (b *batch) open(x *exchange, s *step) ([]target, error) {
+	o, err := x.place(true)
+	for _, name := range o.Routes {
+		b.routes[name]++
+	}
+	if err != nil || x.alert.Held != nil {
+		if o.verdict != "" {
+			s.verdict, s.reason = o.verdict, o.reason
+		}
+		return nil, err
+	}
+	if o.Fallback {
+		b.e.metrics.fallback.Add(float64(len(o.Targets)))
+	}
+	x.shadow(o.Shadows)
+	x.alert.Told = withTargets(x.alert.Told, o.Decision)
+	x.climb(o.Decision)
+	s.life.inhibits = b.plan.Inhibitions != nil
+	return targetsOf(o.Targets), nil
+}
+
+// raise asks them again: what held the smaller alert may not hold the worse one,
+// and a route may want others to know.
+func (b *batch) raise(x *exchange, s *step) ([]target, error) {
+	if x.alert.Held != nil {
+		ts, err := b.open(x, s)
+		if x.alert.Held == nil {
+			s.activity.Tell = tocsin.TellOpened
+		}
+		return ts, err
+	}
+	s.life.inhibits = b.plan.Inhibitions != nil
+	d := b.plan.Routes.Decide(x.alert.Own())
+	x.setTerms(d)
+	x.alert.Told = withTargets(x.alert.Told, d)
+	if x.alert.Escalation != nil {
+		next, _ := escalation.Raised(*x.alert.Escalation, s.activity.Restart, b.now)
+		x.alert.Escalation = &next
+	} else {
+		x.climb(d)
+	}
+	return targetsOf(d.Targets), nil
+}
+
+func targetsOf(ts []routing.Target) []target {
+	all := make([]target, len(ts))
+	for i, t := range ts {
+		all[i] = target{t.Receiver, t.Why, t.Digest}
+	}
+	return all
+}
+
+type target struct {
+	receiver, why string
+	digest        time.Time // when a digest tells of it; zero for a message of its own
+}
 
 func (b *batch) newOwed(s *step, t target) owed {
 	n := &tocsin.Notification{
@@ -118,6 +190,10 @@ func (b *batch) newOwed(s *step, t target) owed {
 		n.Changes = s.activity.Changes
 	}
 	o := owed{notification: n, life: s.life}
+	if !t.digest.IsZero() {
+		n.Digest, n.Due, n.Deadline = true, tocsin.Millis(t.digest), t.digest.Add(b.plan.patience(t.receiver))
+		return o
+	}
 	// The first message of a new alert has no earlier one to wait for, so that it
 	// can be leased by us at birth and be sent without asking the store again.
 	if s.life.alert.Events == 1 && b.e.serving.Load() {
@@ -131,7 +207,7 @@ func (b *batch) newOwed(s *step, t target) owed {
 
 // owe writes what was decided by tell.
 func (b *batch) owe(tx *store.Tx) error {
-	if len(b.owed) == 0 {
+	if len(b.owed) == 0 && len(b.tellings) == 0 {
 		return nil
 	}
 	ns := make([]*tocsin.Notification, len(b.owed))
@@ -139,8 +215,48 @@ func (b *batch) owe(tx *store.Tx) error {
 		o.notification.Alert = o.life.alert.ID
 		ns[i] = o.notification
 	}
+	var lines []tocsin.Entry
+	for _, t := range b.tellings {
+		for i := range t.x.owed {
+			t.x.owed[i].Alert = t.life.alert.ID
+		}
+		for i := range t.x.entries {
+			t.x.entries[i].Alert = t.life.alert.ID
+		}
+		ns, lines = append(ns, t.x.owed...), append(lines, t.x.entries...)
+	}
+	if err := tx.Log(lines...); err != nil {
+		return fmt.Errorf("timeline: %w", err)
+	}
 	if err := tx.Owe(ns); err != nil {
 		return fmt.Errorf("owe notifications: %w", err)
+	}
+	return nil
+}
+
+// follow writes what else follows from the steps, now that every alert has its ID.
+func (b *batch) follow(tx *store.Tx, f *folding) error {
+	tx.CountRoutes(b.routes, b.now)
+	for _, l := range f.lives {
+		x := &exchange{world: b.world, e: b.e, tx: tx, now: b.now, alert: l.alert}
+		if l.inhibits && !l.over {
+			if err := x.inhibit(); err != nil {
+				return fmt.Errorf("inhibitions: %w", err)
+			}
+		}
+		if l.over {
+			if err := x.keepEpisode(); err != nil {
+				return err
+			}
+		}
+	}
+	for _, t := range b.tellings {
+		if t.life.alert.Status != tocsin.StatusClosed || t.life.over {
+			continue
+		}
+		if err := t.x.letGo(); err != nil {
+			return fmt.Errorf("let go of what it inhibited: %w", err)
+		}
 	}
 	return nil
 }
@@ -159,7 +275,7 @@ func (f *folding) alerts() []*tocsin.Alert {
 // describe puts a step into words for the timeline: what the event did, and what
 // was new.
 func describe(s *step) (did, reason string) {
-	did = string(s.activity.Verdict)
+	did = string(s.verdict)
 	if s.activity.Tell == tocsin.TellRaised {
 		did = "raised"
 	}
@@ -173,6 +289,9 @@ func describe(s *step) (did, reason string) {
 			continue
 		}
 		parts = append(parts, c.What+" "+c.From+" → "+c.To)
+	}
+	if s.reason != "" {
+		parts = append(parts, s.reason)
 	}
 	return did, strings.Join(parts, ", ")
 }

@@ -16,6 +16,7 @@ type Metrics struct {
 	notifications *prometheus.CounterVec
 	attempts      *prometheus.HistogramVec
 	fallback      prometheus.Counter
+	clock         prometheus.Histogram
 }
 
 // NewMetrics makes the metrics and registers them, unless with is nil.
@@ -46,11 +47,18 @@ func NewMetrics(with prometheus.Registerer) *Metrics {
 			Name: "tocsin_fallback_notifications_total", Help: "Notifications that went to the fallback because no route took the alert.",
 		}),
 	}
+	m.clock = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "tocsin_clock_delay_seconds", Help: "How much later than it was due the clock came to an alert: a step of its policy, the end of a snooze.",
+		Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
+	})
 	if with != nil {
-		with.MustRegister(m.events, m.accept, m.acceptErrors, m.batch, m.notifications, m.attempts, m.fallback)
+		with.MustRegister(m.events, m.accept, m.acceptErrors, m.batch, m.notifications, m.attempts, m.fallback, m.clock)
 	}
 	return m
 }
+
+// late observes how late the clock is.
+func (m *Metrics) late(by time.Duration) { m.clock.Observe(by.Seconds()) }
 
 func (m *Metrics) accepted(c *call, took time.Duration) {
 	m.accept.Observe(took.Seconds())

@@ -37,11 +37,14 @@ func BenchmarkAccept(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			routes, err := routing.New(nil, []string{"soc"}, nil)
+			routes, err := routing.New(routing.Table{Fallback: []string{"soc"}})
 			if err != nil {
 				b.Fatal(err)
 			}
-			e := engine.New(engine.Options{Store: st, Plan: &engine.Plan{Rules: rs, Routes: routes, Receivers: map[string]engine.Receiver{"soc": {Notifier: &receiver{}}}}})
+			e, err := engine.New(b.Context(), engine.Options{Store: st, Plan: &engine.Plan{Rules: rs, Routes: routes, Receivers: map[string]engine.Receiver{"soc": {Notifier: &receiver{}}}}})
+			if err != nil {
+				b.Fatal(err)
+			}
 			var n atomic.Int64
 			events := make([]tocsin.Event, b.N)
 			for i := range events {

@@ -1,13 +1,17 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/engine"
+	"github.com/tocsin-sec/tocsin/internal/escalation"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
@@ -17,17 +21,43 @@ const eventsPerAlert = 20
 
 type alertView struct {
 	alertRow
-	Environment, Team      string
+	Environment, Owner     string
 	Console, Documentation string // links that may be shown, or empty
 	FirstSeen, LastSeen    when
+	Banners                []banner
+	AckExpires             when
+	OnCall                 []onCallNow
+	Climb                  climb
 	Timeline               []entryRow
 	Notifications          notificationTable
 	Events                 []eventRow // the newest, newest first
 	AllEvents              string     // the inbound log of the alert, where Events are not all
 	Raw                    *rawView   // the newest event's
 	Reasons                []option
-	By                     string // the name remembered
-	CanAck, CanClose       bool
+	Act                    alertForms
+}
+
+// A banner is what anybody who opens the alert has to know first.
+type banner struct {
+	Tone  string // "odd", "bad", "calm"
+	Title string
+	Text  string
+	Until when
+	Href  string // what it is about, or empty
+	Link  string
+}
+
+// alertForms are what can be done, and what the forms carry.
+type alertForms struct {
+	Me actor
+	// Seen is what the page shows of the alert, so that nobody acts on what is not so
+	// any more.
+	Seen                             seen
+	Ack, GiveBack, Escalate, NewerOf bool
+	Live                             bool
+	Policy                           string // whose newer version can be applied
+	People, Teams, Policies          []option
+	Snoozes, Mutes                   []option
 }
 
 // SeverityText is GuardDuty's number, or empty.
@@ -55,10 +85,56 @@ func (v alertView) TitleTells() bool {
 	return v.Title != "" && v.Title != v.Headline && !strings.HasPrefix(v.Description, v.Title)
 }
 
-// An entryRow is one line of the timeline.
+// An entryRow is one line of the timeline, or several that say much the same.
 type entryRow struct {
 	tocsin.Entry
-	When when
+	When   when
+	Folded []entryRow
+}
+
+// Word is what happened.
+func (e entryRow) Word() string {
+	if w, ok := entryWords[e.Kind]; ok {
+		return w
+	}
+	return title(e.Kind)
+}
+
+var entryWords = map[string]string{
+	"unacknowledged": "Open again", "awake": "Snooze over", "exhausted": "Nobody answered", "reminded": "Still unanswered",
+	"policy": "Policy changed", "released": "No longer held", "held": "Held back",
+	"reassigned": "Handed over", "fallback": "Fallback told", "muted": "Muted",
+}
+
+func entryRows(entries []tocsin.Entry, now time.Time) []entryRow {
+	var rows []entryRow
+	for _, e := range entries {
+		rows = append(rows, entryRow{Entry: e, When: when{e.At, now}})
+	}
+	return rows
+}
+
+// foldFrom is how many lines in a row that only say that it goes on are too many.
+const foldFrom = 5
+
+// folded puts runs of updates into one line each, so that what people did is seen.
+func folded(rows []entryRow) []entryRow {
+	var all []entryRow
+	for i := 0; i < len(rows); {
+		end := i
+		for end < len(rows) && (rows[end].Kind == "updated" || rows[end].Kind == "appended") {
+			end++
+		}
+		if end-i < foldFrom {
+			end = max(end, i+1)
+			all = append(all, rows[i:end]...)
+			i = end
+			continue
+		}
+		all = append(all, entryRow{Entry: tocsin.Entry{Kind: "updated", At: rows[i].At}, When: rows[i].When, Folded: rows[i : end-1]}, rows[end-1])
+		i = end
+	}
+	return all
 }
 
 func (p *Pages) showAlert(w http.ResponseWriter, r *http.Request) error {
@@ -67,12 +143,13 @@ func (p *Pages) showAlert(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	in := alertInput{Accounts: p.opts.Accounts(), Now: p.opts.Now(), By: remembered(r)}
+	in.ask(p.opts.Act)
 	err = p.opts.Store.View(r.Context(), func(tx *store.Tx) error { return in.read(tx, id) })
 	if err != nil {
 		return fmt.Errorf("alert %d: %w", id, err)
 	}
 	v := in.view()
-	return show(p, w, http.StatusOK, p.alertPage, head{Title: v.What(), Here: "alerts"}, v)
+	return show(p, w, r, http.StatusOK, p.alertPage, head{Title: v.What(), Here: "alerts"}, v)
 }
 
 // An alertInput is all that an alert's page is made of.
@@ -83,8 +160,22 @@ type alertInput struct {
 	Alert         tocsin.Alert
 	Timeline      []tocsin.Entry
 	Notifications []tocsin.Notification
-	Events        []tocsin.Event // one more than is shown says that there are more
-	Newest        *tocsin.Event  // with its raw bytes
+	Attempts      map[int64][]store.Attempt // of some notifications, by ID
+	Events        []tocsin.Event            // one more than is shown says that there are more
+	Newest        *tocsin.Event             // with its raw bytes
+	Holder        *tocsin.Silence           // the silence that holds it, if one does
+	People        []tocsin.Person
+	Teams         []tocsin.Team
+	Policies      []escalation.Policy
+	OnCall        []engine.OnCall
+	// Policy is the one by which it climbs, as it was then; nil if it is not known.
+	Policy *escalation.Policy
+	World  escalation.World // who would be told
+}
+
+// ask takes from the engine what the configuration says.
+func (in *alertInput) ask(act engine.Asks) {
+	in.Teams, in.Policies, in.OnCall = act.Teams(), act.Policies(), act.OnCall(in.Now)
 }
 
 func (in *alertInput) read(tx *store.Tx, id int64) (err error) {
@@ -95,6 +186,12 @@ func (in *alertInput) read(tx *store.Tx, id int64) (err error) {
 		return err
 	}
 	if in.Notifications, err = tx.Notifications(store.NotificationFilter{Alert: id}); err != nil {
+		return err
+	}
+	if in.Attempts, err = attemptsOf(tx, in.Notifications); err != nil {
+		return err
+	}
+	if err := in.readClimb(tx); err != nil {
 		return err
 	}
 	page := store.Page{Limit: eventsPerAlert + 1}
@@ -109,22 +206,59 @@ func (in *alertInput) read(tx *store.Tx, id int64) (err error) {
 	return err
 }
 
+// readClimb reads how the alert goes on by itself.
+func (in *alertInput) readClimb(tx *store.Tx) (err error) {
+	if in.People, err = tx.People(); err != nil {
+		return err
+	}
+	if h := in.Alert.Held; h != nil {
+		if in.Holder, err = silenceOf(tx, h.By); err != nil {
+			return err
+		}
+	}
+	if in.Alert.Escalation == nil {
+		return nil
+	}
+	policy, err := tx.Policy(in.Alert.Escalation.Version)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	in.Policy = &policy
+	w, err := readWorld(tx, in.People, in.Teams, in.Now)
+	if err != nil {
+		return err
+	}
+	in.World = w
+	return w.readTurns(tx, policy)
+}
+
+// silenceOf is the silence that a hold names, or nil if it names none that is there.
+func silenceOf(tx *store.Tx, by string) (*tocsin.Silence, error) {
+	kind, number, _ := strings.Cut(by, " ")
+	id, notOne := strconv.ParseInt(number, 10, 64)
+	if kind == "alert" || notOne != nil {
+		return nil, nil //nolint:nilnil,nilerr // most holds are of something else
+	}
+	s, err := tx.Silence(id)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil //nolint:nilnil // it is older than what is kept
+	}
+	return &s, err
+}
+
 func (in alertInput) view() alertView {
 	a, account := in.Alert, in.Accounts[in.Alert.Account]
 	v := alertView{
-		alertRow: alertRow{
-			Alert: a, Label: accountLabel(a.Account, in.Accounts),
-			Opened: when{a.OpenedAt, in.Now}, Changed: when{a.ChangedAt, in.Now},
-			Acked: when{a.AckedAt, in.Now}, Closed: when{a.ClosedAt, in.Now},
-		},
-		Environment: account.Environment, Team: account.Team,
+		alertRow:    newAlertRow(a, in.Accounts, in.Now),
+		Environment: account.Environment, Owner: cmp.Or(a.Team, account.Team),
 		Console: safeLink(a.Console), Documentation: safeLink(a.Documentation),
-		FirstSeen: when{a.FirstSeen, in.Now}, LastSeen: when{a.LastSeen, in.Now},
-		By: in.By, CanAck: a.Status == tocsin.StatusOpen, CanClose: a.Status != tocsin.StatusClosed,
-		Notifications: notificationTable{Rows: notificationRows(in.Notifications, nil, in.Now), OfAlert: a.ID},
-	}
-	for _, e := range in.Timeline {
-		v.Timeline = append(v.Timeline, entryRow{e, when{e.At, in.Now}})
+		FirstSeen: when{a.FirstSeen, in.Now}, LastSeen: when{a.LastSeen, in.Now}, AckExpires: when{a.AckExpires, in.Now},
+		Banners: in.banners(), OnCall: in.onCall(), Climb: in.climb(), Act: in.forms(),
+		Notifications: notificationTable{Rows: notificationRows(in.Notifications, nil, in.Attempts, in.Now), OfAlert: a.ID},
+		Timeline:      folded(entryRows(in.Timeline, in.Now)),
 	}
 	shown := in.Events
 	if len(shown) > eventsPerAlert {
@@ -136,10 +270,95 @@ func (in alertInput) view() alertView {
 		raw := newRaw(*in.Newest)
 		v.Raw = &raw
 	}
-	for _, reason := range tocsin.Reasons() {
-		v.Reasons = append(v.Reasons, option{Value: string(reason), Label: reasonWords[reason]})
-	}
+	v.Reasons = reasonOptions()
 	return v
+}
+
+// reasonOptions are the reasons that a person may choose.
+func reasonOptions() []option {
+	var os []option
+	for _, reason := range tocsin.Reasons() {
+		os = append(os, option{Value: string(reason), Label: reasonWords[reason]})
+	}
+	return os
+}
+
+// banners are what stands in the way of being told, worst first.
+func (in alertInput) banners() []banner {
+	a := in.Alert
+	var bs []banner
+	if a.Status == tocsin.StatusClosed {
+		return nil
+	}
+	if e := a.Escalation; e != nil && a.Status == tocsin.StatusOpen {
+		switch {
+		case e.Exhausted:
+			bs = append(bs, banner{Tone: "bad", Title: "Nobody answered.", Text: "Every step of the policy was told. Take it on, assign it, or hand it over."})
+		case e.Empty:
+			bs = append(bs, banner{Tone: "bad", Title: "Nobody could be reached.", Text: "The policy is tried again until somebody is on call and reachable."})
+		}
+	}
+	if h := a.Held; h != nil {
+		bs = append(bs, in.held(*h))
+	}
+	if a.Snoozed(in.Now) {
+		bs = append(bs, banner{Tone: "odd", Title: "Snoozed by " + a.SnoozedBy + ".", Text: "Nobody is told. Then it is open, and people are told from the beginning.", Until: when{a.SnoozedUntil, in.Now}})
+	}
+	return bs
+}
+
+func (in alertInput) held(h tocsin.Hold) banner {
+	b := banner{Tone: "odd", Title: "Held back by " + h.By + ".", Until: when{h.Until, in.Now}, Text: "Nobody was told, and nobody is at its end."}
+	if h.Tell {
+		b.Text = "Nobody was told. At its end people are, if the alert is still open."
+	}
+	kind, number, _ := strings.Cut(h.By, " ")
+	switch {
+	case in.Holder != nil:
+		b.Text = "“" + in.Holder.Reason + "” (" + in.Holder.Author + "). " + b.Text
+		b.Href, b.Link = "/silences/"+number, "Look at the "+kind
+	case kind == "alert":
+		b.Title = "Waits for alert " + number + "."
+		b.Href, b.Link = "/alerts/"+number, "Look at that alert"
+	case h.By == "first window":
+		b.Title, b.Text = "In its first window.", "The route waits for more before it tells anybody."
+	}
+	return b
+}
+
+// forms are what can be done to the alert as it is.
+func (in alertInput) forms() alertForms {
+	a := in.Alert
+	f := alertForms{
+		Me: newActor(in.By, in.People), Seen: seenOf(a, in.Now),
+		Ack: a.Status == tocsin.StatusOpen, GiveBack: a.Status == tocsin.StatusAcked, Live: a.Status != tocsin.StatusClosed,
+		Escalate: a.Status == tocsin.StatusOpen && a.Escalation != nil && a.Held == nil,
+		People:   peopleOf(in.People, in.By),
+		Mutes: []option{
+			{Value: "", Label: "Tell of it again if it comes back"},
+			{Value: "7", Label: "Keep this finding quiet for 7 days"},
+			{Value: "30", Label: "… for 30 days"},
+			{Value: "90", Label: "… for 90 days"},
+			{Value: "365", Label: "… for a year"},
+		},
+	}
+	f.Snoozes = []option{
+		{Value: "15m", Label: "15 minutes"},
+		{Value: "1h", Label: "1 hour", Chosen: true},
+		{Value: "4h", Label: "4 hours"},
+		{Value: "tomorrow", Label: "until tomorrow 09:00 (" + f.Me.Zone() + ")"},
+		{Value: "custom", Label: "until the time below"},
+	}
+	for _, t := range in.Teams {
+		f.Teams = append(f.Teams, option{Value: t.Name, Label: t.Name, Chosen: false})
+	}
+	for _, p := range in.Policies {
+		f.Policies = append(f.Policies, option{Value: p.Name, Label: p.Name})
+		if e := a.Escalation; e != nil && f.Live && p.Name == e.Policy && p.Version() != e.Version {
+			f.NewerOf, f.Policy = true, p.Name
+		}
+	}
+	return f
 }
 
 // reasonWords are the reasons as a person chooses them.
@@ -150,61 +369,4 @@ var reasonWords = map[tocsin.Reason]string{
 	tocsin.ReasonAcceptedRisk:  "Accepted risk",
 	tocsin.ReasonDuplicate:     "Duplicate of another alert",
 	tocsin.ReasonOther:         "Other (say which in the note)",
-}
-
-func (p *Pages) acknowledgeAlert(w http.ResponseWriter, r *http.Request) error {
-	id, err := readForm(r)
-	if err != nil {
-		return err
-	}
-	if _, err := p.opts.Act.Acknowledge(r.Context(), id, by(w, r)); err != nil {
-		return fmt.Errorf("acknowledge: %w", err)
-	}
-	http.Redirect(w, r, fmt.Sprintf("/alerts/%d", id), http.StatusSeeOther)
-	return nil
-}
-
-// maxNote is the longest note kept, in runes.
-const maxNote = 4000
-
-func (p *Pages) closeAlert(w http.ResponseWriter, r *http.Request) error {
-	id, err := readForm(r)
-	if err != nil {
-		return err
-	}
-	reason, err := tocsin.ParseReason(r.PostFormValue("reason"))
-	if err != nil {
-		return &problem{
-			Status: http.StatusBadRequest, Title: "Closing needs a reason",
-			Words: "The form came without one, so the alert was not closed.",
-			Next:  "Go back and choose why it can be closed.", Href: pageOf(r), Link: "Back to the alert",
-		}
-	}
-	note := []rune(strings.TrimSpace(plain(strings.ToValidUTF8(r.PostFormValue("note"), "\uFFFD"))))
-	note = note[:min(len(note), maxNote)]
-	if _, err := p.opts.Act.Close(r.Context(), id, by(w, r), reason, string(note)); err != nil {
-		return fmt.Errorf("close: %w", err)
-	}
-	http.Redirect(w, r, fmt.Sprintf("/alerts/%d", id), http.StatusSeeOther)
-	return nil
-}
-
-// readForm reads a form of ours and returns what it is about, the id in the path.
-// What is no form is the sender's fault.
-func readForm(r *http.Request) (id int64, err error) {
-	if id, err = pathID(r, "id"); err != nil {
-		return 0, err
-	}
-	err = r.ParseForm()
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return 0, err
-	}
-	if err != nil {
-		return 0, &problem{
-			Status: http.StatusBadRequest, Title: "That form cannot be read",
-			Words: "What was sent is not a form of this page.",
-			Next:  "Use the form on the page.", Href: pageOf(r), Link: "Go back",
-		}
-	}
-	return id, nil
 }

@@ -25,8 +25,12 @@ type alertQuery struct {
 	Region  string
 	Type    string
 	Text    string
-	Sort    string
-	Page    int // from 1
+	// Team and Assignee are names; Unanswered wants those alone that everybody was
+	// told of, and nobody answered.
+	Team, Assignee string
+	Unanswered     bool
+	Sort           string
+	Page           int // from 1
 }
 
 var alertStatuses = []string{"open", "acked", "closed", "all"}
@@ -44,6 +48,7 @@ func readAlertQuery(v url.Values) (alertQuery, error) {
 		Status:  cmp.Or(v.Get("status"), "open"),
 		Account: line(v.Get("account"), 200), Region: line(v.Get("region"), 40),
 		Type: line(v.Get("type"), 200), Text: line(v.Get("q"), 400),
+		Team: line(v.Get("team"), 200), Assignee: line(v.Get("assignee"), 200), Unanswered: v.Get("unanswered") != "",
 		Sort: cmp.Or(v.Get("sort"), "level"), Page: 1,
 	}
 	if !slices.Contains(alertStatuses, q.Status) {
@@ -73,6 +78,7 @@ func readAlertQuery(v url.Values) (alertQuery, error) {
 func (q alertQuery) filter(accounts map[string]tocsin.Account) store.AlertFilter {
 	f := store.AlertFilter{
 		MinLevel: q.Level, Account: accountID(q.Account, accounts), Region: q.Region, Type: q.Type, Text: q.Text,
+		Team: q.Team, Assignee: q.Assignee, Unanswered: q.Unanswered,
 		Sort: q.Sort, Limit: alertsPerPage, Offset: (q.Page - 1) * alertsPerPage,
 	}
 	if q.Status != "all" {
@@ -83,7 +89,7 @@ func (q alertQuery) filter(accounts map[string]tocsin.Account) store.AlertFilter
 
 // Narrowed reports whether the query leaves alerts of its status out.
 func (q alertQuery) Narrowed() bool {
-	return q.Level != 0 || q.Account != "" || q.Region != "" || q.Type != "" || q.Text != ""
+	return q.Level != 0 || q.Account != "" || q.Region != "" || q.Type != "" || q.Text != "" || q.Team != "" || q.Assignee != "" || q.Unanswered
 }
 
 // href is the address of the list with the query; what is default is left out.
@@ -95,6 +101,9 @@ func (q alertQuery) href() string {
 		param{"region", q.Region, ""},
 		param{"type", q.Type, ""},
 		param{"q", q.Text, ""},
+		param{"team", q.Team, ""},
+		param{"assignee", q.Assignee, ""},
+		param{"unanswered", yes(q.Unanswered), ""},
 		param{"sort", q.Sort, "level"},
 		param{"page", strconv.Itoa(q.Page), "1"})
 }
@@ -135,6 +144,13 @@ type alertsView struct {
 	Empty    emptyAlerts
 	Parked   int64
 	Clear    string // the list without the filters
+	Here     string // this list, to come back to
+	Me       actor
+	Teams    []string
+	Reasons  []option
+	Mine     tab // what the reader has taken on; without an address if nobody knows who reads
+	// Unanswered leads to those that nobody answered.
+	Unanswered tab
 }
 
 // Start reports whether there is nothing to filter yet: what comes next is to
@@ -182,6 +198,24 @@ type alertRow struct {
 	Changed when
 	Acked   when
 	Closed  when
+	Snooze  when // until when nobody is told; zero if it is not snoozed
+}
+
+func newAlertRow(a tocsin.Alert, accounts map[string]tocsin.Account, now time.Time) alertRow {
+	r := alertRow{
+		Alert: a, Label: accountLabel(a.Account, accounts),
+		Opened: when{a.OpenedAt, now}, Changed: when{a.ChangedAt, now},
+		Acked: when{a.AckedAt, now}, Closed: when{a.ClosedAt, now},
+	}
+	if a.Status != tocsin.StatusClosed && a.Snoozed(now) {
+		r.Snooze = when{a.SnoozedUntil, now}
+	}
+	return r
+}
+
+// Unanswered reports whether everybody was told, and nobody answered.
+func (r alertRow) Unanswered() bool {
+	return r.Status == tocsin.StatusOpen && r.Escalation != nil && r.Escalation.Exhausted
 }
 
 // Fell reports whether the alert was worse than it is.
@@ -198,7 +232,10 @@ func (p *Pages) listAlerts(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return badQuery("/", err)
 	}
-	in := alertsInput{Query: q, Accounts: p.opts.Accounts(), Now: p.opts.Now()}
+	in := alertsInput{Query: q, Accounts: p.opts.Accounts(), Now: p.opts.Now(), By: remembered(r)}
+	for _, t := range p.opts.Act.Teams() {
+		in.Teams = append(in.Teams, t.Name)
+	}
 	err = p.opts.Store.View(r.Context(), in.read)
 	if err != nil {
 		return fmt.Errorf("alerts: %w", err)
@@ -207,7 +244,7 @@ func (p *Pages) listAlerts(w http.ResponseWriter, r *http.Request) error {
 		in.Sources = len(p.opts.Sources(r.Context()))
 	}
 	v := in.view()
-	return show(p, w, http.StatusOK, p.alertsPage, head{Title: alertsTitle(v), Here: "alerts", Refresh: 30}, v)
+	return show(p, w, r, http.StatusOK, p.alertsPage, head{Title: alertsTitle(v), Here: "alerts", Refresh: 30}, v)
 }
 
 // alertsTitle puts what is open into the browser's tab.
@@ -223,15 +260,32 @@ type alertsInput struct {
 	Query    alertQuery
 	Accounts map[string]tocsin.Account
 	Now      time.Time
+	By       string
+	People   []tocsin.Person
+	Teams    []string
 	Alerts   []tocsin.Alert
 	Total    int64
-	Totals   store.Totals
-	Activity []store.SourceActivity // read only where there is no row
-	Sources  int                    // how many are configured, as Activity
+	Mine     int64 // live alerts that the reader has
+	// Unanswered is how many nobody answered.
+	Unanswered int64
+	Totals     store.Totals
+	Activity   []store.SourceActivity // read only where there is no row
+	Sources    int                    // how many are configured, as Activity
 }
 
 func (in *alertsInput) read(tx *store.Tx) (err error) {
 	if in.Alerts, in.Total, err = tx.Alerts(in.Query.filter(in.Accounts)); err != nil {
+		return err
+	}
+	if in.People, err = tx.People(); err != nil {
+		return err
+	}
+	if in.By != "" {
+		if _, in.Mine, err = tx.Alerts(in.mine().filter(nil)); err != nil {
+			return err
+		}
+	}
+	if _, in.Unanswered, err = tx.Alerts(unanswered.filter(nil)); err != nil {
 		return err
 	}
 	if in.Totals, err = tx.Totals(); err != nil || len(in.Alerts) > 0 {
@@ -241,21 +295,39 @@ func (in *alertsInput) read(tx *store.Tx) (err error) {
 	return err
 }
 
+// mine are the alerts that the reader has taken on or was given.
+func (in alertsInput) mine() alertQuery {
+	return alertQuery{Status: "acked", Assignee: in.By, Sort: "level", Page: 1}
+}
+
+// unanswered are the open alerts that everybody was told of, and nobody answered.
+var unanswered = alertQuery{Status: "open", Unanswered: true, Sort: "level", Page: 1}
+
+// yes is how a query says yes.
+func yes(on bool) string {
+	if on {
+		return "1"
+	}
+	return ""
+}
+
 func (in alertsInput) view() alertsView {
 	q := in.Query
 	v := alertsView{
 		Query: q, Tabs: in.tabs(), Counts: in.counts(), Accounts: sortedAccounts(in.Accounts),
 		Levels: levelOptions(q.Level), Sorts: choose(alertSorts, q.Sort),
-		More: set(q.Account) + set(q.Region) + set(q.Type), Parked: in.Totals.Notifications[tocsin.Parked],
+		More: set(q.Account) + set(q.Region) + set(q.Type) + set(q.Team) + set(q.Assignee), Parked: in.Totals.Notifications[tocsin.Parked],
 		Clear: alertQuery{Status: q.Status, Sort: "level", Page: 1}.href(),
-		Pager: in.pager(),
+		Pager: in.pager(), Me: newActor(in.By, in.People), Teams: in.Teams, Reasons: reasonOptions(), Here: q.href(),
+	}
+	if in.By != "" {
+		v.Mine = tab{Label: "Mine", Href: in.mine().href(), Here: q.Status == "acked" && q.Assignee == in.By, Count: in.Mine}
+	}
+	if in.Unanswered > 0 || q.Unanswered {
+		v.Unanswered = tab{Label: "Unanswered", Href: unanswered.href(), Here: q.Unanswered, Count: in.Unanswered}
 	}
 	for _, a := range in.Alerts {
-		v.Rows = append(v.Rows, alertRow{
-			Alert: a, Label: accountLabel(a.Account, in.Accounts),
-			Opened: when{a.OpenedAt, in.Now}, Changed: when{a.ChangedAt, in.Now},
-			Acked: when{a.AckedAt, in.Now}, Closed: when{a.ClosedAt, in.Now},
-		})
+		v.Rows = append(v.Rows, newAlertRow(a, in.Accounts, in.Now))
 	}
 	if len(v.Rows) == 0 {
 		v.Empty = in.empty()
@@ -273,7 +345,8 @@ func (in alertsInput) tabs() []tab {
 	for _, s := range alertStatuses {
 		q := in.Query
 		q.Status, q.Page = s, 1
-		t := tab{Label: labels[s], Href: q.href(), Here: s == in.Query.Status, Count: counts[tocsin.Status(s)]}
+		q.Unanswered = false
+		t := tab{Label: labels[s], Href: q.href(), Here: s == in.Query.Status && !in.Query.Unanswered, Count: counts[tocsin.Status(s)]}
 		if s == "all" {
 			t.Count = total
 		}

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"image"
 	"image/color"
@@ -9,9 +10,13 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/engine"
+	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
@@ -20,7 +25,17 @@ var (
 	night = sight{name: "dark", width: 1280, height: 900, dark: true}
 	phone = sight{name: "phone", width: 390, height: 844, phone: true}
 	small = sight{name: "small", width: 360, height: 740, phone: true, dark: true}
+	// slim is bright and as narrow as any: with night it shows what all four do.
+	slim = sight{name: "slim", width: 360, height: 740, phone: true}
 )
+
+// sights are how each page is looked at; to keep pictures, in every way.
+func sights() []sight {
+	if *shots != "" {
+		return []sight{desk, night, phone, small}
+	}
+	return []sight{slim, night}
+}
 
 // overflow names what is wider than the window.
 const overflow = `(() => {
@@ -84,23 +99,47 @@ func TestBrowser(t *testing.T) {
 	defer server.Close()
 	defer empty.Close()
 
-	worst := find(t, full, open).ID
 	closed := find(t, full, store.AlertFilter{Statuses: []tocsin.Status{tocsin.StatusClosed}}).ID
 	for _, page := range []struct{ name, url string }{
 		{"alerts", server.URL + "/"},
 		{"alerts-filtered", server.URL + "/?status=all&account=payments-prod&sort=newest"},
-		{"alert", fmt.Sprintf("%s/alerts/%d", server.URL, worst)},
+		{"alert", server.URL + "/alerts/60"},
 		{"alert-closed", fmt.Sprintf("%s/alerts/%d", server.URL, closed)},
 		{"inbound", server.URL + "/inbound"},
 		{"event", server.URL + "/inbound/1"},
 		{"notifications", server.URL + "/notifications"},
 		{"sources", server.URL + "/sources"},
+		{"alert-unanswered", server.URL + "/alerts/59"},
+		{"alert-snoozed", server.URL + "/alerts/58"},
+		{"alert-held", server.URL + "/alerts/57"},
+		{"alert-acked", server.URL + "/alerts/56"},
+		{"alert-older-policy", server.URL + "/alerts/55"},
+		{"on-call", server.URL + "/on-call"},
+		{"schedule", server.URL + "/on-call/payments-primary"},
+		{"schedule-shared-clocks", server.URL + "/on-call/soc?from=2026-10-26"},
+		{"schedule-gaps", server.URL + "/on-call/storefront"},
+		{"policies", server.URL + "/policies"},
+		{"silences", server.URL + "/silences"},
+		{"silence", server.URL + "/silences/5"},
+		{"silence-new", server.URL + "/silences/new?alert=60"},
+		{"silence-blank", server.URL + "/silences/new"},
+		{"people", server.URL + "/people"},
+		{"person", server.URL + "/people/ana"},
+		{"person-without-contacts", server.URL + "/people/di"},
+		{"reports", server.URL + "/reports"},
+		{"explain", server.URL + "/explain?event=1"},
+		{"who", server.URL + "/who"},
+		{"empty-on-call", empty.URL + "/on-call"},
+		{"empty-policies", empty.URL + "/policies"},
+		{"empty-silences", empty.URL + "/silences"},
+		{"empty-people", empty.URL + "/people"},
+		{"empty-reports", empty.URL + "/reports"},
 		{"missing", server.URL + "/nowhere"},
 		{"empty-alerts", empty.URL + "/"},
 		{"empty-sources", empty.URL + "/sources"},
 	} {
 		brightness := map[string]float64{}
-		for _, l := range []sight{desk, night, phone, small} {
+		for _, l := range sights() {
 			c.open(page.url, l)
 			name := page.name + "-" + l.name
 			for what, script := range map[string]string{"too wide": overflow, "too faint": faint, "not accessible": unnamed} {
@@ -109,7 +148,11 @@ func TestBrowser(t *testing.T) {
 					t.Errorf("%s: %s: %q", name, what, found)
 				}
 			}
-			brightness[l.name] = judge(t, name, c.screenshot())
+			if b := judge(t, name, c.screenshot()); l.dark {
+				brightness["dark"] = b
+			} else {
+				brightness["light"] = b
+			}
 			keep(t, name, c)
 		}
 		if brightness["light"]-brightness["dark"] < 100 {
@@ -153,7 +196,7 @@ func TestBrowserByKeyboard(t *testing.T) {
 		t.Errorf("Enter opens %q, want %q", headline, first)
 	}
 	path := at()
-	c.ask("document.querySelector('#by-ack').focus(); document.execCommand('insertText', false, 'Ana')", nil)
+	c.ask("document.querySelector('.ack input[name=by]').focus(); document.execCommand('insertText', false, 'Ana')", nil)
 	c.wait(func() { c.press("Enter") })
 	if got := at(); got != path {
 		t.Errorf("after acknowledging the browser is at %s, want %s", got, path)
@@ -163,11 +206,23 @@ func TestBrowserByKeyboard(t *testing.T) {
 	if want := "Acknowledged by Ana now."; state != want {
 		t.Errorf("the alert says %q, want %q", state, want)
 	}
-	// and the name is in the other form already
-	var by string
-	c.ask("document.querySelector('#by-close').value", &by)
-	if by != "Ana" {
-		t.Errorf("the name remembered is %q, want Ana", by)
+	// and the name is in the other forms already, and in the frame
+	var by, frame string
+	c.ask("document.querySelector('form[action$=close] input[name=by]').value", &by)
+	c.ask("document.querySelector('.me').textContent", &frame)
+	if by != "Ana" || frame != "Ana" {
+		t.Errorf("the name remembered is %q, and %q in the frame; want Ana", by, frame)
+	}
+	// the fold of the navigation opens and closes by keyboard
+	c.ask("document.querySelector('.nav-more summary').focus()", nil)
+	c.press("Enter")
+	var unfolded bool
+	if c.ask("document.querySelector('.nav-panel a[href=\"/policies\"]').checkVisibility()", &unfolded); !unfolded {
+		t.Error("Enter on More shows nothing")
+	}
+	c.press("Escape")
+	if c.ask("document.querySelector('.nav-more').open", &unfolded); unfolded {
+		t.Error("Escape does not close More")
 	}
 }
 
@@ -188,14 +243,163 @@ func TestBrowserWithoutScript(t *testing.T) {
 	c.wait(func() {
 		c.ask("document.querySelector('form[action$=acknowledge] button').click()", nil)
 	})
-	c.ask("document.querySelector('#reason').value = 'fixed'", nil)
-	c.wait(func() {
-		c.ask("document.querySelector('form[action$=close] button').click()", nil)
-	})
+	// Folds open without a script.
+	choose := func(form, fields string) {
+		t.Helper()
+		c.ask("document.querySelector('form[action$="+form+"]').closest('details').querySelector('summary').click()", nil)
+		var shown bool
+		if c.ask("document.querySelector('form[action$="+form+"] button').checkVisibility()", &shown); !shown {
+			t.Fatalf("the fold of %s does not open", form)
+		}
+		c.ask(fields, nil)
+		c.wait(func() { c.ask("document.querySelector('form[action$="+form+"] button').click()", nil) })
+	}
+	choose("snooze", "document.querySelector('form[action$=snooze] [name=for]').value = '4h'")
+	var said string
+	c.ask("document.querySelector('.notice').textContent", &said)
+	if !strings.HasPrefix(said, "Snoozed by web. ") {
+		t.Errorf("the alert says %q, want that it is snoozed", said)
+	}
+	choose("close", "document.querySelector('form[action$=close] [name=reason]').value = 'fixed'")
 	var state string
 	c.ask("document.querySelector('.state-line').textContent", &state)
 	if want := "Closed by web now: Fixed."; state != want {
 		t.Errorf("the alert says %q, want %q", state, want)
+	}
+}
+
+// TestBrowserSilences looks before it saves.
+func TestBrowserSilences(t *testing.T) {
+	c := openBrowser(t)
+	p, _ := filled(t)
+	server := httptest.NewServer(p)
+	defer server.Close()
+	text := func(selector string) (s string) {
+		c.ask("document.querySelector('"+selector+"').textContent", &s)
+		return s
+	}
+	c.open(server.URL+"/silences/new?alert=60", phone)
+	c.ask("document.querySelector('[name=reason]').value = 'a drill'; document.querySelector('[name=only][value=resource]').click()", nil)
+	c.ask("const until = document.querySelector('[name=until]'); until.value = '2026-11-22T09:00'; until.dispatchEvent(new Event('input'))", nil)
+	c.wait(func() { c.ask("document.querySelector('button[value=preview]').click()", nil) })
+	if got := text(".verdict-line"); !strings.HasPrefix(got, "Would have hidden ") {
+		t.Errorf("the preview says %q", got)
+	}
+	keep(t, "silence-preview-phone", c)
+	var ticked, reason string
+	c.ask("[...document.querySelectorAll('[name=only]:checked')].map(e => e.value).join()", &ticked)
+	c.ask("document.querySelector('[name=reason]').value", &reason)
+	if ticked != "account,type" || reason != "a drill" {
+		t.Errorf("after the preview the form has %q and %q, want account,type and a drill", ticked, reason)
+	}
+	c.wait(func() { c.ask("document.querySelector('button[value=save]').click()", nil) })
+	if got := text("h1"); got != "a drill" {
+		t.Errorf("the silence is called %q, want a drill", got)
+	}
+	if got := text(".details"); !strings.Contains(got, "2026-11-22 09:00:00 UTC") {
+		t.Errorf("the silence says %q; want it to end at the time that was written", got)
+	}
+	for _, complaint := range c.complaints() {
+		t.Errorf("a page complained: %s", complaint)
+	}
+}
+
+// TestBrowserExplain asks what would become of an event of the journal.
+func TestBrowserExplain(t *testing.T) {
+	c := openBrowser(t)
+	p, _ := filled(t)
+	server := httptest.NewServer(p)
+	defer server.Close()
+	for _, l := range []sight{night, slim} {
+		c.open(server.URL+"/explain?event=80", l)
+		c.wait(func() { c.ask("document.querySelector('.explain-form button').click()", nil) })
+		for what, script := range map[string]string{"too wide": overflow, "too faint": faint, "not accessible": unnamed} {
+			var found []string
+			if c.ask(script, &found); len(found) > 0 {
+				t.Errorf("explained, %s: %s: %q", l.name, what, found)
+			}
+		}
+		var told string
+		if c.ask("document.querySelector('[aria-labelledby=told]').textContent", &told); !strings.Contains(told, "At once: ") {
+			t.Errorf("%s: who would be told: %q", l.name, told)
+		}
+		keep(t, "explained-"+l.name, c)
+	}
+}
+
+// TestBrowserTicks takes on several alerts at once.
+func TestBrowserTicks(t *testing.T) {
+	c := openBrowser(t)
+	p, _ := filled(t)
+	server := httptest.NewServer(p)
+	defer server.Close()
+	c.open(server.URL+"/?level=critical", desk)
+	var shown bool
+	visible := "document.querySelector('.bulk-bar').checkVisibility()"
+	if c.ask(visible, &shown); shown {
+		t.Error("what is done with ticked alerts is shown though none is")
+	}
+	c.ask("document.querySelector('.tick-all').click()", nil)
+	if c.ask(visible, &shown); !shown {
+		t.Fatal("what is done with ticked alerts is not shown")
+	}
+	keep(t, "alerts-ticked-light", c)
+	var before, after int
+	rows := "document.querySelectorAll('.rowlink').length"
+	c.ask(rows, &before)
+	c.wait(func() { c.ask("document.querySelector('button[value=acknowledge]').click()", nil) })
+	if c.ask(rows, &after); before < 2 || after != 0 {
+		t.Errorf("of %d open alerts %d are left, want none", before, after)
+	}
+}
+
+// TestBrowserLink presses the one button of a link at night.
+func TestBrowserLink(t *testing.T) {
+	c := openBrowser(t)
+	_, sc := filled(t)
+	server := httptest.NewServer(NewLinks(LinkOptions{
+		Read: func(ctx context.Context, _ string) (engine.Link, tocsin.Alert, error) {
+			var a tocsin.Alert
+			err := sc.store.View(ctx, func(tx *store.Tx) (err error) {
+				a, err = tx.Alert(60)
+				return err
+			})
+			return engine.Link{Alert: 60, Do: notify.DoAcknowledge, Person: "ana"}, a, err
+		},
+		Follow: func(ctx context.Context, _ string) (notify.Reply, error) {
+			a, err := sc.Acknowledge(ctx, 60, engine.Ask{By: "ana"})
+			return notify.Reply{Text: "Acknowledged by ana at 03:07 UTC.", Alert: a}, err
+		},
+		Now: func() time.Time { return fixtureNow },
+	}))
+	defer server.Close()
+	c.open(server.URL+LinkPath+"token", small)
+	keep(t, "link-small", c)
+	for what, script := range map[string]string{"too wide": overflow, "too faint": faint} {
+		var found []string
+		if c.ask(script, &found); len(found) > 0 {
+			t.Errorf("link: %s: %q", what, found)
+		}
+	}
+	var height float64
+	if c.ask("document.querySelector('button').getBoundingClientRect().height", &height); height < 48 {
+		t.Errorf("the button is %v pixels high, want at least 48 for a thumb", height)
+	}
+	var background string
+	c.ask("getComputedStyle(document.querySelector('button')).backgroundColor", &background)
+	if background != "rgb(230, 231, 234)" {
+		t.Errorf("the button is %s: the page's style is not in force", background)
+	}
+	c.wait(func() { c.ask("document.querySelector('button').click()", nil) })
+	var said string
+	if c.ask("document.querySelector('[role=status]').textContent", &said); said != "Acknowledged by ana at 03:07 UTC." {
+		t.Errorf("the page says %q", said)
+	}
+	keep(t, "link-done-small", c)
+	for _, complaint := range c.complaints() {
+		if !strings.Contains(complaint, "favicon") {
+			t.Errorf("the page complained: %s", complaint)
+		}
 	}
 }
 
@@ -205,7 +409,7 @@ func keep(t *testing.T, name string, c *chromium) {
 	if *shots == "" {
 		return
 	}
-	if err := os.WriteFile(filepath.Join(*shots, name+".png"), c.screenshot(), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(*shots, name+".png"), c.whole(), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -272,6 +272,8 @@ func (c *chromium) press(key string) {
 		down["text"], down["windowsVirtualKeyCode"] = "\r", 13
 	case key == "Tab":
 		down["windowsVirtualKeyCode"] = 9
+	case key == "Escape":
+		down["windowsVirtualKeyCode"] = 27
 	}
 	c.do("Input.dispatchKeyEvent", down, nil)
 	c.do("Input.dispatchKeyEvent", args{"type": "keyUp", "key": key}, nil)
@@ -282,6 +284,23 @@ func (c *chromium) screenshot() []byte {
 	c.t.Helper()
 	var shot struct{ Data string }
 	c.do("Page.captureScreenshot", args{"format": "png", "optimizeForSpeed": true}, &shot)
+	b, err := base64.StdEncoding.DecodeString(shot.Data)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return b
+}
+
+// whole is the page from its top to its end, as PNG.
+func (c *chromium) whole() []byte {
+	c.t.Helper()
+	var size struct{ W, H float64 }
+	c.ask("({W: document.documentElement.clientWidth, H: document.documentElement.scrollHeight})", &size)
+	var shot struct{ Data string }
+	c.do("Page.captureScreenshot", args{
+		"format": "png", "captureBeyondViewport": true,
+		"clip": args{"x": 0, "y": 0, "width": size.W, "height": size.H, "scale": 1},
+	}, &shot)
 	b, err := base64.StdEncoding.DecodeString(shot.Data)
 	if err != nil {
 		c.t.Fatal(err)

@@ -20,7 +20,7 @@ func (p *Pages) showEvent(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := eventView{newEventRow(ev, p.opts.Accounts(), p.opts.Now()), newRaw(ev)}
-	return show(p, w, http.StatusOK, p.eventPage, head{Title: fmt.Sprintf("Event %d", ev.Seq), Here: "inbound"}, v)
+	return show(p, w, r, http.StatusOK, p.eventPage, head{Title: fmt.Sprintf("Event %d", ev.Seq), Here: "inbound"}, v)
 }
 
 // downloadEvent gives the event byte for byte, as a file that no browser opens

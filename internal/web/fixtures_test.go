@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -142,6 +144,8 @@ func fixtureAlert(n int) tocsin.Alert {
 			a.Told = []string{"payments-oncall", "security-slack"}
 		}
 	}
+	a.Team = fixtureAccounts[a.Account].Team
+	fixtureClimb(&a, n)
 	switch {
 	case n%7 == 4:
 		a, _ = a.Acknowledge("ana", last.Add(3*time.Minute))
@@ -162,11 +166,58 @@ func openStore(t testing.TB) *store.Store {
 	return s
 }
 
+// filledStore has the fixtures. They are written once; each test has its own copy.
+func filledStore(t testing.TB) *store.Store {
+	t.Helper()
+	filledOnce.Do(func() {
+		dir, err := os.MkdirTemp("", "tocsin-web-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		filledDir = dir
+		s, err := store.Open(context.Background(), "sqlite:"+dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fill(t, s)
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filledDir)); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(context.Background(), "sqlite:"+dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// Where the fixtures are written, until all tests are over.
+var (
+	filledOnce sync.Once
+	filledDir  string
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if filledDir != "" {
+		_ = os.RemoveAll(filledDir)
+	}
+	os.Exit(code)
+}
+
 // fill puts the fixtures into the store: alerts with all that belongs to them,
 // and events of every verdict.
 func fill(t testing.TB, s *store.Store) {
 	t.Helper()
 	err := s.Update(context.Background(), func(tx *store.Tx) error {
+		if err := fillPeople(tx); err != nil {
+			return err
+		}
 		// the oldest first, as they would have come
 		for n := 59; n >= 0; n-- {
 			if err := fillAlert(tx, n); err != nil {
@@ -207,7 +258,10 @@ func fillAlert(tx *store.Tx, n int) error {
 
 // fixtureTimeline is what a timeline makes of the events and the changes.
 func fixtureTimeline(a tocsin.Alert, seq int64) []tocsin.Entry {
-	es := []tocsin.Entry{{Alert: a.ID, At: a.OpenedAt, Kind: "opened", By: "sns:org-topic", Event: seq}}
+	es := []tocsin.Entry{
+		{Alert: a.ID, At: a.OpenedAt, Kind: "opened", By: "sns:org-topic", Event: seq},
+		{Alert: a.ID, At: a.OpenedAt.Add(time.Second), Kind: "told", Text: "policy around-the-clock, step 1 of 3: told ana"},
+	}
 	if a.Events > 1 {
 		es = append(es, tocsin.Entry{Alert: a.ID, At: a.OpenedAt.Add(time.Minute), Kind: "updated", By: "https:api", Text: "count 1 → 6, path https:api", Event: seq + 1})
 	}
@@ -244,6 +298,15 @@ func fixtureNotifications(a tocsin.Alert, n int) []*tocsin.Notification {
 			note.LastError = "pagerduty: 429 Too Many Requests"
 		}
 		ns = append(ns, note)
+	}
+	if n == 0 {
+		ns = append(ns, &tocsin.Notification{
+			Alert: a.ID, Receiver: "sms", Person: "ana", Contact: 1, Kind: tocsin.TellOpened, Why: "policy around-the-clock, step 1 of 3", State: tocsin.Delivered,
+			CreatedAt: a.OpenedAt, Due: a.OpenedAt, Deadline: a.OpenedAt.Add(time.Hour), Attempts: 1, SettledAt: a.OpenedAt.Add(2 * time.Second),
+		}, &tocsin.Notification{
+			Alert: a.ID, Receiver: "voice", Person: "ana", Contact: 2, Kind: tocsin.TellOpened, Why: "policy around-the-clock, step 1 of 3", State: tocsin.Cancelled,
+			CreatedAt: a.OpenedAt, Due: a.OpenedAt, Deadline: a.OpenedAt.Add(time.Hour), LastError: "acknowledged by ana",
+		})
 	}
 	return ns
 }
@@ -283,54 +346,4 @@ func fixtureRaw(a tocsin.Alert) []byte {
 		panic(err) // a map of strings and numbers
 	}
 	return raw
-}
-
-// A storeActor acts on the store alone, as the engine does but for telling people.
-type storeActor struct {
-	*store.Store
-	now     time.Time
-	note    string // of the last closing
-	retried []string
-}
-
-func (s *storeActor) change(ctx context.Context, id int64, f func(tocsin.Alert) (tocsin.Alert, error)) (a tocsin.Alert, err error) {
-	err = s.Update(ctx, func(tx *store.Tx) (err error) {
-		if a, err = tx.Alert(id); err != nil {
-			return err
-		}
-		if a, err = f(a); err != nil {
-			return err
-		}
-		return tx.Save(&a)
-	})
-	return a, err
-}
-
-func (s *storeActor) Acknowledge(ctx context.Context, id int64, by string) (tocsin.Alert, error) {
-	return s.change(ctx, id, func(a tocsin.Alert) (tocsin.Alert, error) { return a.Acknowledge(by, s.now) })
-}
-
-func (s *storeActor) Close(ctx context.Context, id int64, by string, reason tocsin.Reason, note string) (tocsin.Alert, error) {
-	s.note = note
-	return s.change(ctx, id, func(a tocsin.Alert) (tocsin.Alert, error) { return a.Close(by, reason, s.now) })
-}
-
-func (s *storeActor) Retry(ctx context.Context, id int64, by string) error {
-	err := s.View(ctx, func(tx *store.Tx) error {
-		_, err := tx.Notification(id)
-		return err
-	})
-	if err == nil {
-		s.retried = append(s.retried, fmt.Sprintf("%d by %s", id, by))
-	}
-	return err
-}
-
-func fixtureOptions(act *storeActor) Options {
-	return Options{
-		Store: act.Store, Act: act, Version: "0.1.0",
-		Sources:  func(context.Context) []SourceInfo { return fixtureSources() },
-		Accounts: func() map[string]tocsin.Account { return fixtureAccounts },
-		Now:      func() time.Time { return fixtureNow },
-	}
 }

@@ -14,6 +14,9 @@ import (
 
 	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/internal/collect"
+	"github.com/tocsin-sec/tocsin/internal/engine"
+	"github.com/tocsin-sec/tocsin/internal/reports"
+	"github.com/tocsin-sec/tocsin/internal/routing"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
@@ -59,6 +62,18 @@ func gallery(t *testing.T, evil func(string) string) []state {
 	acked.Alert, _ = acked.Alert.Acknowledge(evil("ana"), ago(time.Minute))
 	acked.By = evil("ana")
 	add("alert-acked", render(t, p.alertPage, acked.view()))
+	snoozed := in.alert
+	snoozed.Alert.SnoozedUntil, snoozed.Alert.SnoozedBy = fixtureNow.Add(time.Hour), evil("marek")
+	add("alert-snoozed", render(t, p.alertPage, snoozed.view()))
+	held := in.alert
+	held.Alert.Held, held.Holder = &tocsin.Hold{By: "silence 1", Until: fixtureNow.Add(time.Hour), Tell: true}, &in.silences.Live[0]
+	add("alert-held", render(t, p.alertPage, held.view()))
+	unanswered := in.alert
+	unanswered.Alert.Escalation = &tocsin.Escalation{Policy: evil("around-the-clock"), Version: olderPolicy().Version(), Pass: 1, Step: 3, At: fixtureNow.Add(time.Hour), Exhausted: true, FallbackTold: true}
+	for i := range 9 {
+		unanswered.Timeline = append(unanswered.Timeline, tocsin.Entry{At: ago(time.Duration(9-i) * time.Minute), Kind: "updated", By: evil("sns:org-topic"), Text: evil("count 1 → 2"), Event: int64(i + 1)})
+	}
+	add("alert-unanswered", render(t, p.alertPage, unanswered.view()))
 	closed := in.alert
 	closed.Alert, _ = closed.Alert.Close(evil("marek"), tocsin.ReasonFalsePositive, ago(time.Minute))
 	closed.Timeline, closed.Notifications, closed.Events, closed.Newest = nil, nil, nil, nil
@@ -77,12 +92,15 @@ func gallery(t *testing.T, evil func(string) string) []state {
 		}
 	}
 
+	peopleStates(t, p, in, evil, add)
+
 	add("notifications", render(t, p.notificationsPage, in.notifications.view()))
 	add("notifications-none", render(t, p.notificationsPage, notificationsInput{Now: fixtureNow}.view()))
 	add("sources", render(t, p.sourcesPage, in.sources.view()))
 	add("sources-none", render(t, p.sourcesPage, sourcesInput{Now: fixtureNow}.view()))
 
 	add("problem-conflict", render(t, p.problemPage, conflict(acked.Alert, fixtureNow)))
+	add("problem-stale", render(t, p.problemPage, stale(acked.Alert, in.alert.Timeline[1:], fixtureNow)))
 	add("problem-fault", render(t, p.problemPage, problem{Status: 500, Title: "Something went wrong here", Words: evil("words"), Next: "The log knows.", Href: evil("/"), Link: "Go", Reference: "ABCDEFGH"}))
 	return states
 }
@@ -93,6 +111,15 @@ type inputs struct {
 	inbound       inboundInput
 	notifications notificationsInput
 	sources       sourcesInput
+	people        personInput
+	onCall        onCallInput
+	schedule      scheduleInput
+	policies      policiesInput
+	silences      silencesInput
+	preview       routing.Preview
+	explanation   engine.Explanation
+	report        reports.Report
+	world         *world
 }
 
 // galleryInputs are small fixtures without a store.
@@ -139,8 +166,14 @@ func galleryInputs(evil func(string) string) (in inputs) {
 	}
 	in.inbound.Accounts, in.inbound.Now, in.inbound.Totals, in.inbound.Sources = accounts, fixtureNow, in.alerts.Totals, []string{evil("org-topic")}
 	in.notifications.Now, in.notifications.Totals, in.notifications.Alerts = fixtureNow, in.alerts.Totals, byID
+	in.addPeople(evil)
+	in.notifications.People, in.notifications.Receivers = in.people.People, in.people.Receivers
+	in.notifications.Attempts = map[int64][]store.Attempt{5: {{N: 1, At: ago(time.Hour), Took: 80 * time.Millisecond, Error: evil("429 Too Many Requests")}, {N: 2, At: ago(30 * time.Minute), Took: 10 * time.Second, Error: evil("timeout")}}}
+	in.alerts.People, in.alerts.By, in.alerts.Mine, in.alerts.Unanswered, in.alerts.Teams = in.people.People, evil("ana"), 2, 1, []string{evil("payments")}
 	a := in.alerts.Alerts[0]
 	in.alert = alertInput{Accounts: accounts, Now: fixtureNow, Alert: a, Events: in.inbound.Events[:2], Newest: &in.inbound.Events[0], Notifications: in.notifications.Notifications[:2]}
+	in.alert.People, in.alert.Teams, in.alert.Policies, in.alert.OnCall = in.people.People, in.people.Teams, in.policies.Policies, in.onCall.OnCall
+	in.alert.Policy, in.alert.World = &in.policies.Policies[0], in.world
 	for _, e := range fixtureTimeline(a, 100) {
 		e.By, e.Text = evil(e.By), evil(e.Text)
 		in.alert.Timeline = append(in.alert.Timeline, e)
@@ -171,11 +204,24 @@ func galleryInputs(evil func(string) string) (in inputs) {
 func spoil(a tocsin.Alert, evil func(string) string) tocsin.Alert {
 	for _, s := range []*string{
 		&a.Headline, &a.Title, &a.Description, &a.Type, &a.Rule, &a.Account, &a.Region, &a.ReportedBy, &a.Command, &a.Console, &a.Documentation,
-		&a.Resource.ID, &a.Resource.Name, &a.Resource.Type, &a.Detection.ID, &a.AckedBy, &a.ClosedBy,
+		&a.Resource.ID, &a.Resource.Name, &a.Resource.Type, &a.Detection.ID, &a.AckedBy, &a.ClosedBy, &a.Team, &a.Assignee, &a.SnoozedBy,
 	} {
 		*s = evil(*s)
 	}
 	a.Key = tocsin.Key(evil(string(a.Key)))
+	if a.Tags != nil {
+		a.Tags = map[string]string{evil("data"): evil("cardholder")}
+	}
+	if a.Escalation != nil {
+		e := *a.Escalation
+		e.Policy = evil(e.Policy)
+		a.Escalation = &e
+	}
+	if a.Held != nil {
+		h := *a.Held
+		h.By = evil(h.By)
+		a.Held = &h
+	}
 	for i := range a.Facts {
 		a.Facts[i].Name, a.Facts[i].Value = evil(a.Facts[i].Name), evil(a.Facts[i].Value)
 	}

@@ -148,7 +148,7 @@ func (p *Pages) listInbound(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("inbound log: %w", err)
 	}
-	return show(p, w, http.StatusOK, p.inboundPage, logHead("Inbound log", "inbound", q.Before), in.view())
+	return show(p, w, r, http.StatusOK, p.inboundPage, logHead("Inbound log", "inbound", q.Before), in.view())
 }
 
 // An inboundInput is all that the inbound log's page is made of.

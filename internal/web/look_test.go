@@ -15,25 +15,6 @@ var (
 	shots  = flag.String("shots", "", "keep the browser test's screenshots in this folder")
 )
 
-// filled are pages over the fixtures.
-func filled(t testing.TB) (*Pages, *storeActor) {
-	t.Helper()
-	s := openStore(t)
-	fill(t, s)
-	act := &storeActor{Store: s, now: fixtureNow}
-	opts := fixtureOptions(act)
-	opts.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
-	return newPages(opts), act
-}
-
-// bare are pages over an empty store without sources.
-func bare(t testing.TB) *Pages {
-	t.Helper()
-	s := openStore(t)
-	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	return newPages(Options{Log: log, Store: s, Act: &storeActor{Store: s, now: fixtureNow}, Now: func() time.Time { return fixtureNow }})
-}
-
 // TestLook serves the fixtures to whoever wants to look at them:
 //
 //	go test ./internal/web -run TestLook -look 127.0.0.1:8080 -timeout 0

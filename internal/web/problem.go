@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/tocsin-sec/tocsin"
@@ -11,10 +12,12 @@ import (
 // A problem is a page for what cannot be done: what happened, and what to do
 // next.
 type problem struct {
-	Status     int
-	Title      string
-	Words      string
-	At         when // when it happened, if that matters
+	Status int
+	Title  string
+	Words  string
+	At     when // when it happened, if that matters
+	// Changes are what happened since the form was shown.
+	Changes    []entryRow
 	Next       string
 	Href, Link string // where to go on
 	// Reference finds the log line of a fault of ours.
@@ -62,4 +65,41 @@ func conflict(a tocsin.Alert, now time.Time) problem {
 		pr.At = when{a.ClosedAt, now}
 	}
 	return pr
+}
+
+// stale says what became of an alert between the page and its form.
+func stale(a tocsin.Alert, since []tocsin.Entry, now time.Time) problem {
+	pr := problem{
+		Status: http.StatusConflict, Title: "It is not as you saw it",
+		Words: fmt.Sprintf("Alert %d was changed while you looked at it, so nothing was done.", a.ID),
+		Next:  "Look at it again, then decide.",
+		Href:  fmt.Sprintf("/alerts/%d", a.ID), Link: "Look at the alert",
+	}
+	if a.Status != tocsin.StatusOpen {
+		now := conflict(a, now)
+		pr.Title, pr.Words, pr.At = now.Title, now.Words, now.At
+	}
+	pr.Changes = entryRows(since, now)
+	return pr
+}
+
+// refusal is what was asked for and cannot be done, in the words of who refused.
+func refusal(r *http.Request, err error) problem {
+	return problem{
+		Status: http.StatusUnprocessableEntity, Title: "That cannot be done",
+		Words: sentences(err), Next: "Nothing was changed. Go back, and your browser still has what you wrote.",
+		Href: pageOf(r), Link: "Back",
+	}
+}
+
+// sentences makes a sentence of each line of an error.
+func sentences(err error) string {
+	var all []string
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		// One that is to be made has no name yet that anybody knows.
+		if line = strings.TrimPrefix(strings.TrimSpace(line), `override "new": `); line != "" {
+			all = append(all, strings.TrimSuffix(title(line), ".")+".")
+		}
+	}
+	return strings.Join(all, " ")
 }

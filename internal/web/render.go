@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -45,15 +46,27 @@ func logHead(title, here string, before int64) head {
 type framed[V any] struct {
 	head
 	CSS, JS, Icon, Version string
+	By                     string // who acts, as remembered
+	Path                   string // this page's address, to come back to
 	Demo                   *DemoLinks
 	View                   V
 }
 
+// InMore reports whether the page stands in the navigation's fold.
+func (f framed[V]) InMore() bool {
+	return slices.Contains([]string{"notifications", "policies", "reports", "explain", "sources"}, f.Here)
+}
+
 // show writes the page. Nothing is written if the template fails.
-func show[V any](p *Pages, w http.ResponseWriter, status int, pg page[V], h head, v V) error {
+func show[V any](p *Pages, w http.ResponseWriter, r *http.Request, status int, pg page[V], h head, v V) error {
+	back := "/"
+	if r.Method == http.MethodGet && r.URL.Path != "/who" {
+		back = r.URL.RequestURI()
+	}
 	var b bytes.Buffer
 	err := pg.t.ExecuteTemplate(&b, "layout", framed[V]{
 		head: h, Version: p.opts.Version, Demo: p.opts.Demo, View: v,
+		By: remembered(r), Path: back,
 		CSS: p.assets.urls["tocsin.css"], JS: p.assets.urls["tocsin.js"], Icon: p.assets.urls["tocsin.svg"],
 	})
 	if err != nil {
@@ -71,6 +84,13 @@ var funcs = template.FuncMap{
 	"num":   number[int64],
 	"inum":  number[int],
 	"plain": plain,
+	"table": func(rows any, by, back string) any {
+		return struct {
+			Rows     any
+			By, Back string
+		}{rows, by, back}
+	},
+	"list": func(names []string) string { return plain(strings.Join(names, ", ")) },
 }
 
 // title makes a word of ours begin with a capital: "false_positive" is "False

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/engine"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
@@ -23,9 +25,12 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 const maxForm = 64 << 10
 
 // adapt is where errors become pages: status, words and one log line.
-func (p *Pages) adapt(h handler) http.Handler {
+func (p *Pages) adapt(h handler) http.Handler { return p.adaptUpTo(maxForm, h) }
+
+// adaptUpTo is adapt for forms of so many bytes.
+func (p *Pages) adaptUpTo(most int64, h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		r.Body = http.MaxBytesReader(w, r.Body, most)
 		if err := unpanicked(h, w, r); err != nil {
 			p.fail(w, r, err)
 		}
@@ -62,7 +67,7 @@ func (p *Pages) showProblem(w http.ResponseWriter, r *http.Request, pr problem) 
 	if pr.Status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5")
 	}
-	if err := show(p, w, pr.Status, p.problemPage, head{Title: pr.Title}, pr); err != nil {
+	if err := show(p, w, r, pr.Status, p.problemPage, head{Title: pr.Title}, pr); err != nil {
 		p.opts.Log.ErrorContext(r.Context(), "page failed", "path", r.URL.Path, "err", err)
 		http.Error(w, pr.Title, pr.Status)
 	}
@@ -76,12 +81,18 @@ func (p *Pages) translate(r *http.Request, err error) problem {
 	if e, ok := errors.AsType[*tocsin.StateError](err); ok {
 		return conflict(e.Alert, p.opts.Now())
 	}
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+	if e, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return problem{
 			Status: http.StatusRequestEntityTooLarge, Title: "That is too much text",
-			Words: fmt.Sprintf("A form may hold %d KiB.", maxForm>>10),
-			Next:  "Go back and shorten the note.",
+			Words: fmt.Sprintf("This form may hold %s.", sizeText(int(e.Limit))),
+			Next:  "Go back and shorten it.",
 		}
+	}
+	if e, ok := errors.AsType[engine.InputError](err); ok {
+		return refusal(r, e)
+	}
+	if e, ok := errors.AsType[inputError](err); ok {
+		return refusal(r, e)
 	}
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -195,8 +206,20 @@ func pageOf(r *http.Request) string {
 	switch id := r.PathValue("id"); {
 	case strings.HasPrefix(r.URL.Path, "/alerts/") && id != "":
 		return "/alerts/" + id
-	case strings.HasPrefix(r.URL.Path, "/notifications/"):
-		return "/notifications"
+	case strings.HasPrefix(r.URL.Path, "/on-call/") && r.PathValue("schedule") != "":
+		return "/on-call/" + url.PathEscape(r.PathValue("schedule"))
+	case strings.HasPrefix(r.URL.Path, "/people/"):
+		return "/people/" + url.PathEscape(r.PathValue("name"))
+	case strings.HasPrefix(r.URL.Path, "/silences/") && id != "":
+		return "/silences/" + id
+	}
+	for _, list := range []string{"/notifications", "/on-call", "/people", "/silences"} {
+		if strings.HasPrefix(r.URL.Path, list) {
+			return list
+		}
+	}
+	if strings.HasPrefix(r.URL.Path, "/overrides/") {
+		return "/on-call"
 	}
 	return "/"
 }

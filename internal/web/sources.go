@@ -53,7 +53,7 @@ func (p *Pages) listSources(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("sources: %w", err)
 	}
-	return show(p, w, http.StatusOK, p.sourcesPage, head{Title: "Sources", Here: "sources", Refresh: 30}, in.view())
+	return show(p, w, r, http.StatusOK, p.sourcesPage, head{Title: "Sources", Here: "sources", Refresh: 30}, in.view())
 }
 
 // A sourcesInput is all that the Sources page is made of.

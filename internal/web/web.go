@@ -1,10 +1,13 @@
-// Package web is what people see: pages of alerts, the inbound log,
-// notifications and sources, rendered on the server.
+// Package web is what people see: pages of alerts, of who is on call and of all
+// that decides who is told, rendered on the server.
 //
 // Every page works without JavaScript; the one small script only refreshes,
 // copies and moves by keyboard. Pages read through [store.Store] and act through
-// an [Actor]. Everything that a finding says is untrusted and is escaped where
+// [engine.Asks]. Everything that a finding says is untrusted and is escaped where
 // it is shown.
+//
+// [New] makes the pages for people who are let in. [NewLinks] makes the one page
+// that the whole world may open: what a signed link in a message leads to.
 package web
 
 import (
@@ -15,37 +18,42 @@ import (
 
 	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/internal/collect"
+	"github.com/tocsin-sec/tocsin/internal/engine"
+	"github.com/tocsin-sec/tocsin/internal/reports"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
 // Options are what the pages need. Store and Act are required.
 type Options struct {
 	Store *store.Store
-	Act   Actor
+	// Act does what people ask for on a page. Its errors of type [tocsin.StateError],
+	// [engine.StaleError] and [engine.InputError] have words of their own, and so
+	// have [store.ErrStale] and [store.ErrNotFound].
+	Act engine.Asks
 	// Sources gives the configured sources as they stand, tokens hidden.
 	Sources func(ctx context.Context) []SourceInfo
 	// Accounts are the configured accounts by id.
 	Accounts func() map[string]tocsin.Account
-	Now      func() time.Time
-	Log      *slog.Logger
-	Version  string
-	Demo     *DemoLinks // nil outside the demo
+	// Receivers are the configured receivers in the order of their names.
+	Receivers func() []ReceiverInfo
+	// Report judges the alerts that opened from from on and before to.
+	Report  func(ctx context.Context, from, to time.Time) (reports.Report, error)
+	Now     func() time.Time
+	Log     *slog.Logger
+	Version string
+	Demo    *DemoLinks // nil outside the demo
+}
+
+// A ReceiverInfo is a configured receiver.
+type ReceiverInfo struct {
+	Name, Kind string
+	// Personal says that it can tell single people: contact methods may be of it.
+	Personal bool
 }
 
 // DemoLinks are what the navigation shows in the demo only.
 type DemoLinks struct {
 	Inbox string // path of the demo's inbox
-}
-
-// An Actor does what people ask for on a page. Its errors of type
-// [tocsin.StateError], [store.ErrStale] and [store.ErrNotFound] have pages of
-// their own.
-type Actor interface {
-	Acknowledge(ctx context.Context, id int64, by string) (tocsin.Alert, error)
-	Close(ctx context.Context, id int64, by string, reason tocsin.Reason, note string) (tocsin.Alert, error)
-	// Retry makes a parked or failed notification pending again. Of one that is
-	// neither any more the error is store.ErrStale.
-	Retry(ctx context.Context, notification int64, by string) error
 }
 
 // A SourceInfo is a configured source as the Sources page shows it.
@@ -68,6 +76,17 @@ type Pages struct {
 	notificationsPage page[notificationsView]
 	sourcesPage       page[sourcesView]
 	problemPage       page[problem]
+	whoPage           page[whoView]
+	onCallPage        page[onCallView]
+	schedulePage      page[scheduleView]
+	policiesPage      page[policiesView]
+	silencesPage      page[silencesView]
+	silencePage       page[silenceView]
+	newSilencePage    page[newSilenceView]
+	peoplePage        page[peopleView]
+	personPage        page[personView]
+	reportsPage       page[reportsView]
+	explainPage       page[explainView]
 }
 
 // New makes the pages. They want to be mounted at the root.
@@ -79,6 +98,9 @@ func newPages(opts Options) *Pages {
 	}
 	if opts.Accounts == nil {
 		opts.Accounts = func() map[string]tocsin.Account { return nil }
+	}
+	if opts.Receivers == nil {
+		opts.Receivers = func() []ReceiverInfo { return nil }
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
@@ -94,6 +116,17 @@ func newPages(opts Options) *Pages {
 	p.notificationsPage = newPage[notificationsView]("notifications.html")
 	p.sourcesPage = newPage[sourcesView]("sources.html")
 	p.problemPage = newPage[problem]("problem.html")
+	p.whoPage = newPage[whoView]("who.html")
+	p.onCallPage = newPage[onCallView]("oncall.html")
+	p.schedulePage = newPage[scheduleView]("schedule.html")
+	p.policiesPage = newPage[policiesView]("policies.html")
+	p.silencesPage = newPage[silencesView]("silences.html")
+	p.silencePage = newPage[silenceView]("silence.html")
+	p.newSilencePage = newPage[newSilenceView]("silence_new.html")
+	p.peoplePage = newPage[peopleView]("people.html")
+	p.personPage = newPage[personView]("person.html")
+	p.reportsPage = newPage[reportsView]("reports.html")
+	p.explainPage = newPage[explainView]("explain.html")
 	p.handler = p.guard(p.routes())
 	return p
 }

@@ -12,16 +12,23 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/engine"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
+// serve answers a request without a body.
+func serve(h http.Handler, method, path string) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(method, path, nil))
+	return w
+}
+
 // get answers GET path.
 func get(h http.Handler, path string) *httptest.ResponseRecorder {
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
-	return w
+	return serve(h, http.MethodGet, path)
 }
 
 // post sends a form as our own pages do.
@@ -120,7 +127,7 @@ func TestSearchLeavesOthersOut(t *testing.T) {
 		"/?status=closed":             `class="badge t-open"`,
 		"/inbound?verdict=filtered":   "Mapping Failed",
 		"/inbound?source=api":         "<td class=\"c-source\">org-topic",
-		"/notifications?state=parked": "t-good",
+		"/notifications?state=parked": "row n-delivered",
 	} {
 		w := get(p, path)
 		if w.Code != http.StatusOK || strings.Contains(w.Body.String(), other) {
@@ -215,7 +222,7 @@ func TestWithoutANameItIsWeb(t *testing.T) {
 
 func TestClose(t *testing.T) {
 	t.Parallel()
-	p, act := filled(t)
+	p, _ := filled(t)
 	path := fmt.Sprintf("/alerts/%d", find(t, p, open).ID)
 
 	says(t, post(p, path+"/close", url.Values{"by": {"ana"}}), 400, "Closing needs a reason")
@@ -224,29 +231,40 @@ func TestClose(t *testing.T) {
 	if w.Code != http.StatusSeeOther {
 		t.Fatalf("close = %d, want 303", w.Code)
 	}
-	if act.note != "red team\nweek" {
-		t.Errorf("note = %q", act.note)
-	}
-	says(t, get(p, path), 200, "Closed by <strong>ana</strong>", "Expected")
+	says(t, get(p, path), 200, "Closed by <strong>ana</strong>", "Expected", "expected: red team\nweek")
 	says(t, post(p, path+"/close", url.Values{"reason": {"fixed"}}), 409, "already closed by ana (Expected)")
 	says(t, post(p, path+"/acknowledge", nil), 409, "already closed by ana")
 }
 
 func TestSendAgain(t *testing.T) {
 	t.Parallel()
-	p, act := filled(t)
-	w := post(p, "/notifications/3/retry", url.Values{"alert": {"7"}})
-	if w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/alerts/7" {
-		t.Errorf("send again = %d to %q, want 303 to /alerts/7", w.Code, w.Header().Get("Location"))
+	p, sc := filled(t)
+	notifications := func(state tocsin.State) []tocsin.Notification {
+		var list []tocsin.Notification
+		err := sc.store.View(t.Context(), func(tx *store.Tx) (err error) {
+			list, err = tx.Notifications(store.NotificationFilter{States: []tocsin.State{state}})
+			return err
+		})
+		if err != nil || len(list) == 0 {
+			t.Fatalf("notifications that are %s: %d, %v", state, len(list), err)
+		}
+		return list
 	}
-	if len(act.retried) != 1 || act.retried[0] != "3 by web" {
-		t.Errorf("retried = %q, want 3 by web", act.retried)
+	parked := notifications(tocsin.Parked)[0]
+	path := fmt.Sprintf("/notifications/%d/retry", parked.ID)
+	w := post(p, path, url.Values{"alert": {fmt.Sprint(parked.Alert)}})
+	if want := fmt.Sprintf("/alerts/%d", parked.Alert); w.Code != http.StatusSeeOther || w.Header().Get("Location") != want {
+		t.Errorf("send again = %d to %q, want 303 to %s", w.Code, w.Header().Get("Location"), want)
+	}
+	if again := notifications(tocsin.Pending)[0]; again.Receiver != parked.Receiver || again.Why != "sent again by web" {
+		t.Errorf("what is owed is %+v, want it to %s once more", again, parked.Receiver)
 	}
 	// nothing outside is ever an address to go back to
-	w = post(p, "/notifications/3/retry", url.Values{"alert": {"//evil.example"}})
+	w = post(p, path, url.Values{"alert": {"//evil.example"}})
 	if got := w.Header().Get("Location"); got != "/notifications" {
 		t.Errorf("send again goes to %q, want /notifications", got)
 	}
+	says(t, post(p, fmt.Sprintf("/notifications/%d/retry", notifications(tocsin.Delivered)[0].ID), nil), 409, "Somebody else was faster")
 	says(t, post(p, "/notifications/99999/retry", nil), 404)
 }
 
@@ -291,7 +309,7 @@ func TestRawIsByteForByte(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := newPages(Options{Store: s, Act: &storeActor{Store: s}})
+	p := newPages(Options{Store: s, Act: openScene(t, s)})
 	for i, name := range []string{"event-1.json", "event-2.txt", "event-3.txt"} {
 		w := get(p, fmt.Sprintf("/inbound/%d/raw", i+1))
 		if !bytes.Equal(w.Body.Bytes(), raws[name]) {
@@ -368,9 +386,9 @@ func TestWrongMethod(t *testing.T) {
 func TestStoreIsDown(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
-	p, act := filled(t)
+	p, sc := filled(t)
 	p.opts.Log = slog.New(slog.NewTextHandler(&log, nil))
-	if err := act.Store.Close(); err != nil {
+	if err := sc.store.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range []string{"/", "/alerts/1", "/inbound", "/inbound/1/raw", "/notifications", "/sources"} {
@@ -385,16 +403,16 @@ func TestStoreIsDown(t *testing.T) {
 	}
 }
 
-// A brokenActor fails as no store or alert does.
-type brokenActor struct{ storeActor }
+// A brokenEngine fails as no store or alert does.
+type brokenEngine struct{ engine.Asks }
 
-func (*brokenActor) Acknowledge(context.Context, int64, string) (tocsin.Alert, error) {
+func (brokenEngine) Acknowledge(context.Context, int64, engine.Ask) (tocsin.Alert, error) {
 	return tocsin.Alert{}, errors.New("a secret detail")
 }
 
-func (*brokenActor) Retry(context.Context, int64, string) error { panic("a bug") }
+func (brokenEngine) Retry(context.Context, int64, string) error { panic("a bug") }
 
-func (*brokenActor) Close(context.Context, int64, string, tocsin.Reason, string) (tocsin.Alert, error) {
+func (brokenEngine) Close(context.Context, int64, engine.Ask, tocsin.Reason, time.Time) (tocsin.Alert, error) {
 	return tocsin.Alert{}, fmt.Errorf("alert 1: %w", store.ErrStale)
 }
 
@@ -402,7 +420,7 @@ func TestFaultsOfOurs(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	p, _ := filled(t)
-	p.opts.Act, p.opts.Log = &brokenActor{}, slog.New(slog.NewTextHandler(&log, nil))
+	p.opts.Act, p.opts.Log = brokenEngine{p.opts.Act}, slog.New(slog.NewTextHandler(&log, nil))
 
 	w := post(p, "/alerts/1/acknowledge", nil)
 	says(t, w, 500, "Something went wrong here")

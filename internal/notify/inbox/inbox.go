@@ -1,14 +1,22 @@
-// Package inbox plays the receivers of a demonstration: a Slack channel, a mail
-// server and a webhook's endpoint, with a page that shows each message as its
-// reader would see it.
+// Package inbox plays the receivers of a demonstration: Slack, a mail server, a
+// webhook's endpoint and a vendor of text messages and calls, with a page that
+// shows each message as its reader would see it.
 //
 // It keeps the last messages in memory and nothing else, and trusts nobody: what
 // is shown is escaped, and mail is shown in a sandbox.
 //
-//	POST /slack/{channel}     a Slack incoming webhook
-//	POST /webhook/{name}      an endpoint that checks signatures (Standard Webhooks)
-//	GET  /                    the page
-//	GET  /mail/{n}            the HTML of one mail, for a sandboxed frame
+//	POST /slack/{channel}       a Slack incoming webhook
+//	POST /slack-api/{method}    Slack's Web API, as far as an app posts and edits by it
+//	POST /slack-response/{n}    what an app replies to whoever pressed a button
+//	POST /webhook/{name}        an endpoint that checks signatures (Standard Webhooks)
+//	POST /twilio/…              Twilio's API for messages and calls
+//	GET  /                      the page
+//	GET  /mail/{n}              the HTML of one mail, for a sandboxed frame
+//	POST /press, /reply, /key   what a person does on the page
+//
+// Whoever is told can answer, on the page or in code: a button of Slack, a text
+// message and a key of a phone go to where the vendor would take them, signed as
+// the vendor signs. Links in mails are those of the program itself.
 //
 // A receiver can be made to fail: in code by [Inbox.Fail], or in its own URL by
 // ?fail=503&times=2&retry_after=5&delay=2s, which refuses the first two attempts.
@@ -40,22 +48,46 @@ type Options struct {
 	Secret secret.String
 	// Now is the clock; nil is the system's.
 	Now func() time.Time
+
+	// URL is where the inbox is ("http://127.0.0.1:4711"), so that apps can reply to
+	// whoever pressed a button.
+	URL string
+	// People are those in whose name answers are given.
+	People []Person
+	// Apps are those of the Slack workspace. What comes with another token is shown,
+	// and its buttons do nothing.
+	Apps []App
+	// Phone is the account at the vendor of messages and calls; without its token
+	// nobody answers.
+	Phone Phone
+	// HTTP takes answers to where they belong; nil is a client that waits for ten
+	// seconds.
+	HTTP *http.Client
 }
 
 // An Inbox is the receivers and their page. It is safe for concurrent use.
 type Inbox struct {
-	keep int
-	key  []byte
-	now  func() time.Time
-	mux  *http.ServeMux
+	keep   int
+	key    []byte
+	now    func() time.Time
+	mux    *http.ServeMux
+	url    string
+	people []Person
+	apps   []App
+	phone  Phone
+	http   *http.Client
 
-	mu    sync.Mutex // guards what follows
-	slack []*slackMessage
-	mails []*mailMessage
-	hooks []*hookMessage
-	seq   int
-	fail  map[string]func(n int) (status int, retryAfter string)
-	doors map[string]*door
+	mu      sync.Mutex // guards what follows
+	slack   []*slackMessage
+	mails   []*mailMessage
+	hooks   []*hookMessage
+	rings   []*ring
+	presses []*press
+	seq     int // numbers what was taken, mails apart
+	mailSeq int
+	fail    map[string]func(n int) (status int, retryAfter string)
+	doors   map[string]*door
+	news    chan struct{} // closed, and replaced, when anything was taken
 }
 
 // A door is what a receiver has seen: "slack/payments", "email".
@@ -71,8 +103,11 @@ type door struct {
 // New makes an empty inbox.
 func New(o Options) *Inbox {
 	b := &Inbox{
-		keep: o.Keep, now: o.Now,
-		fail: map[string]func(int) (int, string){}, doors: map[string]*door{},
+		keep: o.Keep, now: o.Now, url: strings.TrimSuffix(o.URL, "/"), people: o.People, apps: o.Apps, phone: o.Phone, http: o.HTTP,
+		fail: map[string]func(int) (int, string){}, doors: map[string]*door{}, news: make(chan struct{}),
+	}
+	if b.http == nil {
+		b.http = &http.Client{Timeout: 10 * time.Second}
 	}
 	if b.keep <= 0 {
 		b.keep = 50
@@ -90,7 +125,15 @@ func New(o Options) *Inbox {
 	b.mux.HandleFunc("GET /{$}", b.page)
 	b.mux.HandleFunc("GET /mail/{n}", b.mailFrame)
 	b.mux.HandleFunc("POST /slack/{channel}", b.takeSlack)
+	b.mux.HandleFunc("POST /slack-api/{method}", b.takeSlackCall)
 	b.mux.HandleFunc("POST /webhook/{name}", b.takeHook)
+	b.mux.HandleFunc("POST /slack-response/{n}", b.takeResponse)
+	b.mux.HandleFunc("POST /twilio/2010-04-01/Accounts/{account}/{resource}", b.takeRing)
+	// Forms are for this page alone; what vendors are sent comes from no page.
+	own := http.NewCrossOriginProtection()
+	b.mux.Handle("POST /press", own.Handler(http.HandlerFunc(b.pressForm)))
+	b.mux.Handle("POST /reply", own.Handler(http.HandlerFunc(b.replyForm)))
+	b.mux.Handle("POST /key", own.Handler(http.HandlerFunc(b.keyForm)))
 	return b
 }
 
@@ -98,9 +141,9 @@ func New(o Options) *Inbox {
 // stand under any path that ends in a slash.
 func (b *Inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) { b.mux.ServeHTTP(w, r) }
 
-// Fail has a receiver ("slack/payments", "webhook/soar", "email") answer as f
-// says: f is given the number of the attempt, from 1, and returns an HTTP status
-// and a Retry-After, or 0 to take the message. Mail is refused for now (451) by a
+// Fail has a receiver ("slack/payments", "slack-api/platform", "webhook/soar",
+// "email", "phone") answer as f says: f is given the number of the attempt, from 1,
+// and returns an HTTP status and a Retry-After, or 0 to take the message. Mail is refused for now (451) by a
 // status of 408, 425, 429 or 5xx, and for good (550) by others. A nil f mends it.
 func (b *Inbox) Fail(receiver string, f func(n int) (status int, retryAfter string)) {
 	b.mu.Lock()
@@ -112,14 +155,16 @@ func (b *Inbox) Fail(receiver string, f func(n int) (status int, retryAfter stri
 	b.fail[receiver] = f
 }
 
-// Counts are how many messages each kind of receiver took in all.
+// Counts are how many messages each kind of receiver took in all, edits and what
+// is in threads apart.
 func (b *Inbox) Counts() (slack, mails, webhooks int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for name, d := range b.doors {
 		switch {
-		case strings.HasPrefix(name, "slack/"):
+		case strings.HasPrefix(name, "slack"):
 			slack += d.Taken
+		case name == phoneDoor:
 		case strings.HasPrefix(name, "webhook/"):
 			webhooks += d.Taken
 		default:
@@ -127,6 +172,16 @@ func (b *Inbox) Counts() (slack, mails, webhooks int) {
 		}
 	}
 	return slack, mails, webhooks
+}
+
+// Rung is how many text messages and calls were taken in all.
+func (b *Inbox) Rung() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if d := b.doors[phoneDoor]; d != nil {
+		return d.Taken
+	}
+	return 0
 }
 
 // knock counts an attempt and says whether it is to be refused.
@@ -158,8 +213,16 @@ func (b *Inbox) knock(receiver string, fromURL func(n int) (int, string)) (statu
 // took counts a message that was taken and says what went before it: "taken after
 // 2 refusals (503, Retry-After 5)". b.mu is held.
 func (b *Inbox) took(receiver string) string {
+	b.doors[receiver].Taken++
+	return b.mended(receiver)
+}
+
+// mended says what went before a request that was taken, which need not be a
+// message. b.mu is held.
+func (b *Inbox) mended(receiver string) string {
+	close(b.news)
+	b.news = make(chan struct{})
 	d := b.doors[receiver]
-	d.Taken++
 	if d.inARow == 0 {
 		return ""
 	}
@@ -238,13 +301,14 @@ func (b *Inbox) takeSlack(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	m := &slackMessage{Channel: r.PathValue("channel"), At: b.now()}
+	m := &slackMessage{Channel: r.PathValue("channel"), Place: "#" + r.PathValue("channel"), At: b.now()}
 	if err := m.read(body); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
 	b.mu.Lock()
-	m.Before = b.took(receiver)
+	b.seq++
+	m.N, m.Before = b.seq, b.took(receiver)
 	b.slack = push(b.slack, m, b.keep)
 	b.mu.Unlock()
 	io.WriteString(w, "ok")

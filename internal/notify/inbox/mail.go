@@ -103,8 +103,8 @@ func (s *mailSession) Data(r io.Reader) error {
 	b := s.inbox
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.seq++
-	m.N, m.Before = b.seq, b.took("email")
+	b.mailSeq++
+	m.N, m.Before = b.mailSeq, b.took("email")
 	b.mails = push(b.mails, m, b.keep)
 	return nil
 }

@@ -8,16 +8,25 @@ import (
 	"html/template"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 )
 
-// A slackMessage is what came by an incoming webhook.
+// A slackMessage is what came by an incoming webhook, or by an app.
 type slackMessage struct {
-	Channel string
+	N       int
+	Channel string // "payments-alerts", "C0123456789", "D0123456789"
+	Place   string // what people call it: "#payments-alerts", "Ana Lima"
 	At      time.Time
 	Before  string
+
+	App     *App // nil for a webhook, and for a token of nobody's
+	TS      string
+	Edits   int // how often it was edited
+	Thread  []threadLine
+	Private []privately
 
 	Text        string            `json:"text"`
 	Blocks      []slackBlock      `json:"blocks"`
@@ -36,9 +45,42 @@ type slackBlock struct {
 	Elements []slackText `json:"elements"`
 }
 
+// A slackText is a text object, or a button with the text on it.
 type slackText struct {
-	Type string `json:"type"`
-	Text string `json:"text"`
+	Type   string
+	Text   string
+	Action string // of a button: "tocsin_acknowledge"
+	Value  string
+	Style  string
+	Sure   *sure
+}
+
+// A sure is what Slack asks before a button counts as pressed.
+type sure struct{ Title, Text, Confirm, Deny slackText }
+
+// UnmarshalJSON reads both: a button's text is a text object itself.
+func (t *slackText) UnmarshalJSON(text []byte) error {
+	var outer struct {
+		Type    string          `json:"type"`
+		Text    json.RawMessage `json:"text"`
+		Action  string          `json:"action_id"`
+		Value   string          `json:"value"`
+		Style   string          `json:"style"`
+		Confirm *sure           `json:"confirm"`
+	}
+	if err := json.Unmarshal(text, &outer); err != nil {
+		return err
+	}
+	*t = slackText{Type: outer.Type, Action: outer.Action, Value: outer.Value, Style: outer.Style, Sure: outer.Confirm}
+	if !bytes.HasPrefix(bytes.TrimSpace(outer.Text), []byte("{")) {
+		return json.Unmarshal(outer.Text, &t.Text)
+	}
+	var inner struct {
+		Text string `json:"text"`
+	}
+	err := json.Unmarshal(outer.Text, &inner)
+	t.Text = inner.Text
+	return err
 }
 
 // read takes a payload, and refuses what Slack would refuse
@@ -101,6 +143,8 @@ func (b slackBlock) valid() (length int, ok bool) {
 		if len(b.Elements) == 0 || len(b.Elements) > 10 {
 			return 0, false
 		}
+	case "actions":
+		return b.buttons()
 	case "divider":
 		return 0, true
 	default:
@@ -114,6 +158,37 @@ func (b slackBlock) valid() (length int, ok bool) {
 		length += n
 	}
 	return length, true
+}
+
+// buttons are the elements of a block of actions.
+func (b slackBlock) buttons() (length int, ok bool) {
+	if len(b.Elements) == 0 || len(b.Elements) > 25 {
+		return 0, false
+	}
+	for _, e := range b.Elements {
+		n := utf8.RuneCountInString(e.Text)
+		if e.Type != "button" || n == 0 || n > 75 {
+			return 0, false
+		}
+		length += n
+	}
+	return length, true
+}
+
+// has reports whether the message has that button.
+func (m *slackMessage) has(action, value string) bool {
+	all := slices.Clone(m.Blocks)
+	for _, a := range m.Attachments {
+		all = append(all, a.Blocks...)
+	}
+	for _, block := range all {
+		for _, e := range block.Elements {
+			if e.Type == "button" && e.Action == action && e.Value == value {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // HTML is the text as Slack shows it.

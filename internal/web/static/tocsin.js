@@ -48,6 +48,37 @@
     });
   }
 
+  // One tick for all rows.
+  document.querySelectorAll(".tick-all").forEach(function (all) {
+    var boxes = all.form.querySelectorAll("input[name=id]");
+    if (!boxes.length) return;
+    all.hidden = false;
+    all.addEventListener("change", function () {
+      boxes.forEach(function (b) { b.checked = all.checked; });
+    });
+  });
+
+  // The navigation's fold closes when one is done with it.
+  document.querySelectorAll(".nav-more").forEach(function (fold) {
+    document.addEventListener("click", function (ev) {
+      if (!fold.contains(ev.target)) fold.open = false;
+    });
+    document.addEventListener("keydown", function (ev) {
+      if (ev.key !== "Escape" || !fold.open) return;
+      fold.open = false;
+      fold.querySelector("summary").focus();
+    });
+  });
+
+  // Whoever writes a time means that time.
+  document.querySelectorAll("input[name=until]").forEach(function (until) {
+    var choice = until.form.querySelector("select[name=for]");
+    if (!choice) return;
+    until.addEventListener("input", function () {
+      choice.value = choice.querySelector("option[value=custom]") ? "custom" : "";
+    });
+  });
+
   // Lists refresh themselves unless somebody is in the middle of something. The
   // focused row keeps the focus.
   var seconds = Number(document.body.dataset.refresh);
@@ -61,7 +92,7 @@
   var touched = false;
   document.addEventListener("input", function () { touched = true; });
   setInterval(function () {
-    if (document.hidden || touched || typing(document.activeElement) || String(getSelection())) return;
+    if (document.hidden || touched || typing(document.activeElement) || document.querySelector("details[open] form, .nav-more[open]") || String(getSelection())) return;
     var at = document.activeElement;
     try { if (links.indexOf(at) >= 0) sessionStorage.setItem(key, at.getAttribute("href")); } catch (e) { /* as above */ }
     location.reload();

@@ -1,0 +1,217 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"math/big"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/oncall"
+	"github.com/tocsin-sec/tocsin/internal/store"
+	"github.com/tocsin-sec/tocsin/internal/wallclock"
+)
+
+// A code that proves an address.
+const (
+	codeLife  = 15 * time.Minute
+	codeTries = 5
+	codeSends = 3 // within an hour
+)
+
+var personForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+
+// SavePerson writes a person: a new one, or a change of one that was read with
+// that Version. Contact methods are written apart.
+func (e *Engine) SavePerson(ctx context.Context, p tocsin.Person, _ string) (tocsin.Person, error) {
+	if err := checkPerson(p); err != nil {
+		return p, InputError{err}
+	}
+	err := e.decide(ctx, func(tx *store.Tx) error {
+		known, err := tx.Person(p.Name)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		for _, r := range slices.Concat(p.High, p.Low) {
+			if _, ok := known.Contact(r.Contact); !ok {
+				return InputError{fmt.Errorf("rules: %s has no contact method %d", p.Name, r.Contact)}
+			}
+		}
+		if err := tx.SavePerson(&p); err != nil {
+			return err
+		}
+		p, err = tx.Person(p.Name)
+		return err
+	})
+	return p, err
+}
+
+func checkPerson(p tocsin.Person) error {
+	var problems []error
+	if !personForm.MatchString(p.Name) {
+		problems = append(problems, fmt.Errorf("name: %q: want letters, digits, '-', '_' and '.', at most 63", p.Name))
+	}
+	if p.TimeZone != "" {
+		if _, err := wallclock.Zone(p.TimeZone); err != nil {
+			problems = append(problems, fmt.Errorf("time_zone: %w", err))
+		}
+	}
+	if p.Quiet != nil {
+		if err := oncall.CheckHours(*p.Quiet); err != nil {
+			problems = append(problems, fmt.Errorf("quiet: %w", err))
+		}
+	}
+	for _, r := range slices.Concat(p.High, p.Low) {
+		if r.Minutes < 0 || r.Minutes > 24*60 {
+			problems = append(problems, fmt.Errorf("rules: %d minutes: want 0 to 1440", r.Minutes))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// AddContact writes a contact method of a person and sends its code there.
+func (e *Engine) AddContact(ctx context.Context, person, receiver, address, _ string) (tocsin.Contact, error) {
+	c := tocsin.Contact{Person: person, Receiver: receiver}
+	r, ok := e.plan.Load().Receivers[receiver]
+	switch {
+	case !ok:
+		return c, InputError{fmt.Errorf("receiver: there is no receiver %q", receiver)}
+	case !r.Addresses():
+		return c, InputError{fmt.Errorf("receiver: %s (%s) cannot tell single people", receiver, r.Kind)}
+	}
+	var err error
+	if c.Address, err = r.Address(strings.TrimSpace(address)); err != nil {
+		return c, InputError{fmt.Errorf("address: %w", err)}
+	}
+	err = e.decide(ctx, func(tx *store.Tx) error {
+		if _, err := tx.Person(person); err != nil {
+			return err
+		}
+		if err := tx.SaveContact(&c); err != nil {
+			return err
+		}
+		return e.sendCode(tx, &c)
+	})
+	return c, err
+}
+
+// SendCode sends the address a code once more; at most three an hour.
+func (e *Engine) SendCode(ctx context.Context, contact int64) error {
+	return e.decide(ctx, func(tx *store.Tx) error {
+		c, err := tx.Contact(contact)
+		if err != nil {
+			return err
+		}
+		if c.Usable() {
+			return InputError{errors.New("the address is verified already")}
+		}
+		return e.sendCode(tx, &c)
+	})
+}
+
+func (e *Engine) sendCode(tx *store.Tx, c *tocsin.Contact) error {
+	now := tocsin.Millis(e.now())
+	var sent []time.Time
+	if c.Code != nil {
+		for _, t := range c.Code.Sent {
+			if now.Sub(t) < time.Hour {
+				sent = append(sent, t)
+			}
+		}
+	}
+	if len(sent) >= codeSends {
+		return InputError{fmt.Errorf("%d codes were sent within an hour; the next can be at %s", codeSends, sent[0].Add(time.Hour).Format("15:04 UTC"))}
+	}
+	digits, err := newCode()
+	if err != nil {
+		return err
+	}
+	c.Code = &tocsin.Code{Digits: digits, Expires: now.Add(codeLife), Sent: append(sent, now)}
+	if err := tx.SaveContact(c); err != nil {
+		return err
+	}
+	return tx.Owe([]*tocsin.Notification{{
+		Receiver: c.Receiver, Person: c.Person, Contact: c.ID, Kind: tocsin.TellCode, Why: "to verify the address", State: tocsin.Pending,
+		CreatedAt: now, Due: now, Deadline: now.Add(codeLife),
+	}})
+}
+
+func newCode() (string, error) {
+	n, err := rand.Int(rand.Reader, big.NewInt(1_000_000))
+	if err != nil {
+		return "", fmt.Errorf("make a code: %w", err)
+	}
+	return fmt.Sprintf("%06d", n), nil
+}
+
+// Verify takes the code that was sent to the address, and uses the address from
+// then on.
+func (e *Engine) Verify(ctx context.Context, contact int64, code string) (c tocsin.Contact, err error) {
+	var refused error
+	err = e.decide(ctx, func(tx *store.Tx) error {
+		refused = nil
+		if c, err = tx.Contact(contact); err != nil {
+			return err
+		}
+		now := tocsin.Millis(e.now())
+		switch {
+		case c.Usable():
+			return nil
+		case c.Code == nil:
+			return InputError{errors.New("code: none was sent; ask for one")}
+		case now.After(c.Code.Expires):
+			return InputError{errors.New("code: it has expired; ask for another")}
+		case c.Code.Tries >= codeTries:
+			return InputError{errors.New("code: it was tried too often; ask for another")}
+		}
+		if subtle.ConstantTimeCompare([]byte(strings.TrimSpace(code)), []byte(c.Code.Digits)) != 1 {
+			c.Code.Tries++
+			refused = InputError{fmt.Errorf("code: that is not it; %d tries are left", codeTries-c.Code.Tries)}
+			return tx.SaveContact(&c) // the try is kept
+		}
+		c.Code, c.VerifiedAt, c.DisabledWhy, c.Failures = nil, now, "", 0
+		return tx.SaveContact(&c)
+	})
+	if err == nil {
+		err = refused
+	}
+	return c, err
+}
+
+// RemoveContact forgets a contact method.
+func (e *Engine) RemoveContact(ctx context.Context, contact int64, _ string) error {
+	return e.decide(ctx, func(tx *store.Tx) error { return tx.RemoveContact(contact) })
+}
+
+// EnableContact has a disabled contact method prove itself again.
+func (e *Engine) EnableContact(ctx context.Context, contact int64, _ string) error {
+	return e.decide(ctx, func(tx *store.Tx) error {
+		c, err := tx.Contact(contact)
+		if err != nil {
+			return err
+		}
+		c.VerifiedAt, c.DisabledWhy, c.Failures = time.Time{}, "", 0
+		return e.sendCode(tx, &c)
+	})
+}
+
+// decide writes what people decide, and has it in force when it returns.
+func (e *Engine) decide(ctx context.Context, f func(tx *store.Tx) error) error {
+	if err := e.store.Update(ctx, f); err != nil {
+		return err
+	}
+	if err := e.refresh(ctx); err != nil {
+		return err
+	}
+	for name := range e.plan.Load().Receivers {
+		e.receiver(name).wake() // codes, and what waits for a silence's end
+	}
+	e.clock.at(e.now())
+	return nil
+}
