@@ -76,6 +76,17 @@ func needless(n tocsin.Notification, a tocsin.Alert, told bool, now time.Time) s
 	return ""
 }
 
+// inDoubt reports whether the receiver may have taken a notification that was
+// cancelled: an attempt was begun of which nothing is known, since whoever made it
+// was killed. failed is how many are known to have failed.
+func inDoubt(n tocsin.Notification, failed int) bool {
+	unknown := n.Attempts - failed
+	if n.Due.After(n.SettledAt) {
+		unknown-- // the claim by which it was found out that nobody needs it
+	}
+	return n.State == tocsin.Cancelled && unknown > 0
+}
+
 // cancel ends a notification that nobody needs any more.
 func cancel(n tocsin.Notification, now time.Time, reason string) store.Settlement {
 	s := park(n, now, reason)

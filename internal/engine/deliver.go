@@ -296,12 +296,28 @@ func look(tx *store.Tx, ns []tocsin.Notification) ([]claim, error) {
 	return claims, nil
 }
 
-// history finds out what the place was told of the alert before.
+// history finds out what the place was told of the alert before. Of its end it
+// hears as well if it is in doubt whether it was told.
 func (c *claim) history(tx *store.Tx) error {
 	n := &c.notification
-	earlier, err := tx.Notifications(store.NotificationFilter{Alert: n.Alert, Receiver: n.Receiver, States: []tocsin.State{tocsin.Delivered}})
+	states := []tocsin.State{tocsin.Delivered}
+	if n.Kind == tocsin.TellClosed {
+		states = append(states, tocsin.Cancelled)
+	}
+	earlier, err := tx.Notifications(store.NotificationFilter{Alert: n.Alert, Receiver: n.Receiver, States: states})
+	if err != nil {
+		return err
+	}
 	for _, e := range earlier {
 		if e.Contact != n.Contact {
+			continue
+		}
+		if e.State == tocsin.Cancelled {
+			failed, err := tx.Attempts(e.ID)
+			if err != nil {
+				return err
+			}
+			c.told = c.told || inDoubt(e, len(failed))
 			continue
 		}
 		c.told = true
@@ -309,7 +325,7 @@ func (c *claim) history(tx *store.Tx) error {
 			n.Ref = e.Ref // newest first: it names the message that stands there now
 		}
 	}
-	return err
+	return nil
 }
 
 // deliver makes one attempt and hands its result to the next commit.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -225,7 +226,11 @@ func (d *duty) silences() {
 			continue
 		}
 		s.RemindedAt = d.now
-		d.fail(d.tx.SaveSilence(&s))
+		err := d.tx.SaveSilence(&s)
+		if errors.Is(err, store.ErrStale) {
+			continue // another replica reminds them, or they have just changed it
+		}
+		d.fail(err)
 		text := fmt.Sprintf("%s %d (%s) ends at %s, in %s.", title(string(s.Kind)), s.ID, s.Reason, d.at(s.Author, s.Until), ahead(s.Until.Sub(d.now)))
 		d.tell(d.toAuthor(s, text))
 	}
@@ -254,7 +259,11 @@ func (e *Engine) reportEnd(ctx context.Context, s tocsin.Silence, now time.Time)
 			return err
 		}
 		s.ReportedAt = now
-		if err := tx.SaveSilence(&s); err != nil {
+		err = tx.SaveSilence(&s)
+		if errors.Is(err, store.ErrStale) {
+			return nil // another replica reports it
+		}
+		if err != nil {
 			return err
 		}
 		owed = desk{e.world(), now}.toAuthor(s, fmt.Sprintf("%s %d (%s) is over. %s", title(string(s.Kind)), s.ID, s.Reason, hid))
