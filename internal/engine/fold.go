@@ -148,10 +148,11 @@ func (b *batch) open(x *exchange, s *step) ([]target, error) {
 // raise asks them again: what held the smaller alert may not hold the worse one,
 // and a route may want others to know.
 func (b *batch) raise(x *exchange, s *step) ([]target, error) {
-	if x.alert.Held != nil {
+	if was := x.alert.Held; was != nil {
 		ts, err := b.open(x, s)
 		if x.alert.Held == nil {
 			s.activity.Tell = tocsin.TellOpened
+			x.log("released", "", "it got worse than what "+was.By+" keeps back")
 		}
 		return ts, err
 	}

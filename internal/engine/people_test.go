@@ -674,6 +674,9 @@ func TestSilences(t *testing.T) {
 		n.want()
 		n.at(2).finding(sev(9.5), counted(2))
 		n.want("2 pri sms")
+		if got := strings.Join(n.timeline(1), "\n"); !strings.Contains(got, "2 released  it got worse than what silence 1 keeps back") {
+			t.Errorf("the timeline does not say why it was told:\n%s", got)
+		}
 	})
 	t.Run("A15 closed as expected with a mute, it stays quiet", func(t *testing.T) {
 		t.Parallel()
