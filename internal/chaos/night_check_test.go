@@ -498,7 +498,7 @@ func (b *books) inVain(v *verdict) {
 		stopped := ""
 		for _, e := range b.timeline[n.Alert] {
 			switch {
-			case e.At.Before(n.CreatedAt) || !e.At.Before(n.SettledAt):
+			case !e.At.After(n.CreatedAt) || !e.At.Before(n.SettledAt): // of one minute nobody knows the order
 			case slices.Contains(stops, e.Kind):
 				stopped = e.Kind
 			case slices.Contains(beginnings, e.Kind):
