@@ -6,4 +6,6 @@
 // The package is tests only. TOCSIN_CHAOS_SEED repeats a run, as far as the
 // machine lets it; TOCSIN_CHAOS_KILLS says how often TestNothingIsLostOnKill
 // kills (default 20).
+//
+// TOCSIN_NIGHT_EVENTS says how many events a night has (default 10,000).
 package chaos
