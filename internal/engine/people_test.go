@@ -205,10 +205,10 @@ func (n *night) alert() (a tocsin.Alert) {
 	return a
 }
 
-func (n *night) timeline(id int64) (lines []string) {
+func (n *night) timeline() (lines []string) {
 	n.t.Helper()
 	check(n.t, n.store.View(n.t.Context(), func(tx *store.Tx) error {
-		entries, err := tx.Timeline(id)
+		entries, err := tx.Timeline(1)
 		for _, e := range entries {
 			lines = append(lines, strings.TrimSpace(fmt.Sprintf("%d %s %s %s", int(e.At.Sub(dusk).Minutes()), e.Kind, e.By, e.Text)))
 		}
@@ -405,7 +405,7 @@ func TestALivingAlertKeepsThePolicyItBeganWith(t *testing.T) {
 	if _, err := n.ApplyPolicy(t.Context(), 1, engine.Ask{By: "pri"}); err != nil {
 		t.Fatal(err)
 	}
-	if got := n.timeline(1); !strings.Contains(strings.Join(got, "\n"), "policy all-night "+p.Version()) {
+	if got := n.timeline(); !strings.Contains(strings.Join(got, "\n"), "policy all-night "+p.Version()) {
 		t.Errorf("the timeline does not tell of the newer policy:\n%s", strings.Join(got, "\n"))
 	}
 	if _, err := n.ApplyPolicy(t.Context(), 1, engine.Ask{By: "pri"}); err == nil {
@@ -674,7 +674,7 @@ func TestSilences(t *testing.T) {
 		n.want()
 		n.at(2).finding(sev(9.5), counted(2))
 		n.want("2 pri sms")
-		if got := strings.Join(n.timeline(1), "\n"); !strings.Contains(got, "2 released  it got worse than what silence 1 keeps back") {
+		if got := strings.Join(n.timeline(), "\n"); !strings.Contains(got, "2 released  it got worse than what silence 1 keeps back") {
 			t.Errorf("the timeline does not say why it was told:\n%s", got)
 		}
 	})
@@ -913,7 +913,7 @@ func TestAChannelThatRefusesIsNotTheEndOfAnAlert(t *testing.T) {
 	n.finding()
 	n.at(1)
 	n.want("0 soc")
-	if got := strings.Join(n.timeline(1), "\n"); !strings.Contains(got, "is_archived") {
+	if got := strings.Join(n.timeline(), "\n"); !strings.Contains(got, "is_archived") {
 		t.Errorf("the timeline does not say why:\n%s", got)
 	}
 }
@@ -995,7 +995,7 @@ func TestAnswersNameTheHuman(t *testing.T) {
 	if err != nil || !strings.Contains(r.Text, "already acknowledged by sec") {
 		t.Errorf("%q %v", r.Text, err)
 	}
-	if got := strings.Join(n.timeline(1), "\n"); !strings.Contains(got, "pri acknowledged it too") {
+	if got := strings.Join(n.timeline(), "\n"); !strings.Contains(got, "pri acknowledged it too") {
 		t.Errorf("the second one is not noted:\n%s", got)
 	}
 }
