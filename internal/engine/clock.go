@@ -106,23 +106,49 @@ func (e *Engine) turn(ctx context.Context, now time.Time) (next time.Time, err e
 }
 
 // tick lets it be now for alerts that wait for it, and returns how many there
-// were. If they cannot be written together, each is tried alone.
+// were. If they cannot be written together, each is tried alone: one may just have
+// let go of another, and one that cannot be written at all keeps nobody else from
+// being told.
 func (e *Engine) tick(ctx context.Context, now time.Time, bite int) (int, error) {
+	n, err := e.tickTogether(ctx, now, func(tx *store.Tx) ([]tocsin.Alert, error) { return tx.DueAlerts(now, bite) })
+	if err == nil || e.store.Ping(ctx) != nil {
+		return n, err
+	}
+	var due []tocsin.Alert
+	if err := e.store.Update(ctx, func(tx *store.Tx) (err error) {
+		due, err = tx.DueAlerts(now, bite)
+		return err
+	}); err != nil {
+		return 0, fmt.Errorf("clock: %w", err)
+	}
+	n = 0
+	for _, a := range due {
+		one, err := e.tickTogether(ctx, now, func(tx *store.Tx) ([]tocsin.Alert, error) {
+			a, err := tx.AlertForUpdate(a.ID)
+			if at := a.Due(); err != nil || at.IsZero() || at.After(now) {
+				return nil, err // somebody was faster
+			}
+			return []tocsin.Alert{a}, nil
+		})
+		if err != nil {
+			e.log.Error("an alert's time has come and it cannot be written; it is tried again", "alert", a.ID, "err", err)
+		}
+		n += one
+	}
+	return n, nil
+}
+
+// tickTogether lets it be now for some alerts in one transaction.
+func (e *Engine) tickTogether(ctx context.Context, now time.Time, which func(*store.Tx) ([]tocsin.Alert, error)) (int, error) {
 	var xs []*exchange
 	err := e.store.Update(ctx, func(tx *store.Tx) error {
 		xs = xs[:0]
-		due, err := tx.DueAlerts(now, bite)
+		due, err := which(tx)
 		if err != nil {
 			return err
 		}
 		w := e.world()
 		for _, a := range due {
-			if slices.ContainsFunc(xs, func(x *exchange) bool { return x.released }) {
-				// One before it may just have let go of it.
-				if a, err = tx.AlertForUpdate(a.ID); err != nil {
-					return err
-				}
-			}
 			x := &exchange{world: w, e: e, tx: tx, now: now, before: a, alert: a}
 			xs = append(xs, x)
 			if err := x.tick(); err != nil {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/internal/escalation"
@@ -99,7 +98,7 @@ type telling struct {
 func (b *batch) tell(tx *store.Tx, s *step) error {
 	l := s.life
 	x := &exchange{world: b.world, e: b.e, tx: tx, now: b.now, before: l.before, alert: l.alert, later: true}
-	var targets []target
+	var targets []routing.Target
 	var err error
 	switch s.activity.Tell {
 	case tocsin.TellClosed:
@@ -113,19 +112,20 @@ func (b *batch) tell(tx *store.Tx, s *step) error {
 	case tocsin.TellRaised:
 		targets, err = b.raise(x, s)
 	default:
-		targets, err = b.open(x, s)
+		targets, err = b.open(x, s, true)
 	}
 	l.alert = x.alert
 	b.tellings = append(b.tellings, telling{l, x})
 	for _, t := range targets {
-		b.owed = append(b.owed, b.newOwed(s, t))
+		b.owed = append(b.owed, x.newOwed(s, t))
 	}
 	return err
 }
 
-// open asks the judges who is told of an alert that opens.
-func (b *batch) open(x *exchange, s *step) ([]target, error) {
-	o, err := x.place(true)
+// open asks the judges who is told of an alert that opens. What is fresh may be
+// kept back by a first window.
+func (b *batch) open(x *exchange, s *step, fresh bool) ([]routing.Target, error) {
+	o, err := x.place(fresh)
 	for _, name := range o.Routes {
 		b.routes[name]++
 	}
@@ -142,14 +142,14 @@ func (b *batch) open(x *exchange, s *step) ([]target, error) {
 	x.alert.Told = withTargets(x.alert.Told, o.Decision)
 	x.climb(o.Decision)
 	s.life.inhibits = b.plan.Inhibitions != nil
-	return targetsOf(o.Targets), nil
+	return o.Targets, nil
 }
 
 // raise asks them again: what held the smaller alert may not hold the worse one,
 // and a route may want others to know.
-func (b *batch) raise(x *exchange, s *step) ([]target, error) {
+func (b *batch) raise(x *exchange, s *step) ([]routing.Target, error) {
 	if was := x.alert.Held; was != nil {
-		ts, err := b.open(x, s)
+		ts, err := b.open(x, s, false)
 		if x.alert.Held == nil {
 			s.activity.Tell = tocsin.TellOpened
 			x.log("released", "", "it got worse than what "+was.By+" keeps back")
@@ -166,40 +166,21 @@ func (b *batch) raise(x *exchange, s *step) ([]target, error) {
 	} else {
 		x.climb(d)
 	}
-	return targetsOf(d.Targets), nil
+	return d.Targets, nil
 }
 
-func targetsOf(ts []routing.Target) []target {
-	all := make([]target, len(ts))
-	for i, t := range ts {
-		all[i] = target{t.Receiver, t.Why, t.Digest}
-	}
-	return all
-}
-
-type target struct {
-	receiver, why string
-	digest        time.Time // when a digest tells of it; zero for a message of its own
-}
-
-func (b *batch) newOwed(s *step, t target) owed {
-	n := &tocsin.Notification{
-		Receiver: t.receiver, Kind: s.activity.Tell, Why: t.why, State: tocsin.Pending,
-		CreatedAt: b.now, Due: b.now, Deadline: b.now.Add(b.plan.patience(t.receiver)),
-	}
+func (x *exchange) newOwed(s *step, t routing.Target) owed {
+	n := x.notification(t.Receiver, s.activity.Tell, t.Why)
 	if s.activity.Tell != tocsin.TellOpened {
 		n.Changes = s.activity.Changes
 	}
+	x.digest(n, t)
 	o := owed{notification: n, life: s.life}
-	if !t.digest.IsZero() {
-		n.Digest, n.Due, n.Deadline = true, tocsin.Millis(t.digest), t.digest.Add(b.plan.patience(t.receiver))
-		return o
-	}
 	// The first message of a new alert has no earlier one to wait for, so that it
 	// can be leased by us at birth and be sent without asking the store again.
-	if s.life.alert.Events == 1 && b.e.serving.Load() {
-		if q := b.e.receiver(t.receiver); q.reserve() {
-			n.Attempts, n.Due = 1, b.now.Add(lease)
+	if !n.Digest && s.life.alert.Events == 1 && x.e.serving.Load() {
+		if q := x.e.receiver(t.Receiver); q.reserve() {
+			n.Attempts, n.Due = 1, x.now.Add(lease)
 			o.direct = q
 		}
 	}

@@ -171,7 +171,7 @@ func (x *exchange) climb(d routing.Decision) {
 	}
 }
 
-// told are the alert's Told with those of the decision.
+// withTargets are the receivers that were told, with those of the decision.
 func withTargets(told []string, d routing.Decision) []string {
 	for _, t := range d.Targets {
 		if !slices.Contains(told, t.Receiver) {

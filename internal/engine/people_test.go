@@ -2,8 +2,10 @@ package engine_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -432,6 +434,11 @@ func TestRulesOfAPersonRunUntilSomebodyAcknowledges(t *testing.T) {
 		rules(n)
 		n.finding()
 		n.at(5).ack("eve")
+		for _, one := range n.notificationsOf(tocsin.TellOpened) {
+			if one.State == tocsin.Pending { // the one at 8, which nobody waits for any more
+				t.Errorf("notification %d, due at %s, is still pending", one.ID, one.Due)
+			}
+		}
 		n.at(30)
 		n.want("0 eve mail", "3 eve sms")
 	})
@@ -601,6 +608,52 @@ func TestR6AStormIsToldInOneDigestAMinuteAndNothingIsDropped(t *testing.T) {
 	}
 	n.finding(named("after"))
 	n.want("1 chat")
+}
+
+// What could not be kept was no part of a storm.
+func TestWhatWasNotKeptDoesNotCountForAStorm(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	n := newNightOn(t, func(t *testing.T) *store.Store { return open(t, "sqlite:"+dir) }, func(_ *engine.Plan, r *routing.Table) {
+		r.Routes = []routing.Route{{Name: "all", Receivers: []string{"chat"}, Storm: 1}}
+	})
+	db, err := sql.Open("sqlite", filepath.Join(dir, "tocsin.db"))
+	check(t, err)
+	defer db.Close()
+	_, err = db.ExecContext(t.Context(), `
+		CREATE TRIGGER refuse BEFORE INSERT ON alert WHEN NEW.key LIKE '%/bad'
+		BEGIN SELECT RAISE(ABORT, 'not this one'); END`)
+	check(t, err)
+	if _, err := n.Accept(t.Context(), finding{envelope: "b", id: "bad", severity: 8, count: 1}.event()); err == nil {
+		t.Fatal("it was accepted")
+	}
+	n.finding()
+	n.want("0 chat")
+}
+
+// The clock closes an alert and, in the same turn, what it kept quiet.
+func TestTheClockClosesAnInhibitorAndWhatItInhibits(t *testing.T) {
+	t.Parallel()
+	n := newNight(t, func(p *engine.Plan, _ *routing.Table) {
+		in, err := routing.NewInhibitions([]routing.Inhibition{{Name: "sequence", When: parse(t, `{"level":["critical"]}`), Mute: parse(t, `{"level":["high"]}`)}})
+		check(t, err)
+		p.Inhibitions, p.Terms = in, tocsin.Terms{Stale: time.Hour}
+	})
+	n.finding(sev(9.5))
+	n.finding(named("f2"))
+	n.ack("pri")
+	n.told()
+	n.at(130)
+	n.want()
+	var closed int
+	check(t, n.store.View(t.Context(), func(tx *store.Tx) error {
+		alerts, _, err := tx.Alerts(store.AlertFilter{Statuses: []tocsin.Status{tocsin.StatusClosed}})
+		closed = len(alerts)
+		return err
+	}))
+	if closed != 2 {
+		t.Errorf("%d are closed, want both", closed)
+	}
 }
 
 func TestSilences(t *testing.T) {
@@ -827,6 +880,17 @@ func TestTheFirstWindowKeepsBackWhatIsOverInAMoment(t *testing.T) {
 	n.want("5 chat", "5 pri sms")
 }
 
+func TestWhatGetsWorseWithinItsFirstWindowIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	five := 5 * time.Minute
+	n := newNight(t, func(_ *engine.Plan, r *routing.Table) {
+		r.Routes = []routing.Route{{Name: "all", Team: "watch", FirstWindow: &five}}
+	})
+	n.finding(sev(5))
+	n.at(2).finding(sev(8), counted(2))
+	n.want("2 pri sms")
+}
+
 func TestUpdatesAreToldAsDifferences(t *testing.T) {
 	t.Parallel()
 	n := newNight(t, func(_ *engine.Plan, r *routing.Table) {
@@ -872,6 +936,65 @@ func TestAnAcknowledgementOfWhatGotWorseRunsOut(t *testing.T) {
 	n.told()
 	n.at(2 + 4*60)
 	n.want("242 pri sms")
+}
+
+// What is under way at that moment cannot be taken back; if it fails, it is not
+// tried again.
+func TestAcknowledgedWhileAMessageWasUnderWay(t *testing.T) {
+	t.Parallel()
+	n := newNight(t, nil)
+	n.places["sms"].refuse = func(notify.Message) error {
+		n.places["sms"].refuse = nil
+		n.mu.Unlock() // the engine asks for the time
+		defer n.mu.Lock()
+		n.ack("sec")
+		return errors.New("502")
+	}
+	n.finding()
+	n.at(30)
+	n.want()
+	for _, one := range n.notificationsOf(tocsin.TellOpened) {
+		if one.State != tocsin.Cancelled {
+			t.Errorf("notification %d is %s", one.ID, one.State)
+		}
+	}
+}
+
+// An alert that cannot be written keeps the others from nothing.
+func TestOneAlertThatCannotBeWrittenStopsNoClock(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	n := newNightOn(t, func(t *testing.T) *store.Store { return open(t, "sqlite:"+dir) }, nil)
+	n.finding()
+	db, err := sql.Open("sqlite", filepath.Join(dir, "tocsin.db"))
+	check(t, err)
+	defer db.Close()
+	_, err = db.ExecContext(t.Context(), `
+		CREATE TRIGGER refuse BEFORE UPDATE ON alert WHEN NEW.id = 1
+		BEGIN SELECT RAISE(ABORT, 'not this one'); END`)
+	check(t, err)
+	n.finding(named("f2"))
+	n.at(6)
+	n.want("0 pri sms", "0 pri sms", "5 sec sms") // the first alert's step 2 is not told
+}
+
+// A policy that cannot be read any more leaves nobody untold.
+func TestAPolicyThatCannotBeReadGoesToTheFallback(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	n := newNightOn(t, func(t *testing.T) *store.Store { return open(t, "sqlite:"+dir) }, nil)
+	n.finding()
+	db, err := sql.Open("sqlite", filepath.Join(dir, "tocsin.db"))
+	check(t, err)
+	defer db.Close()
+	_, err = db.ExecContext(t.Context(), `UPDATE policy_version SET doc = '{'`)
+	check(t, err)
+	next := *n.plan
+	next.Policies = nil
+	check(t, n.Replace(t.Context(), &next))
+	n.at(6)
+	n.want("0 pri sms", "5 soc")
+	n.ack("pri")
 }
 
 // A direct message with buttons is edited once somebody else has the alert.
@@ -1050,7 +1173,7 @@ func TestWhoComesOnCallHearsOfItInTime(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
 	}
-	if strings.Count(got, "in 15 minutes") != 1 || strings.Count(got, "Nobody is on call") != 1 {
+	if strings.Count(got, "in 15 minutes") != 1 || strings.Count(got, "Nobody is on call") != 1 || strings.Count(got, "on call for duty now") != 1 {
 		t.Errorf("told more than once:\n%s", got)
 	}
 	on := n.OnCall(dusk.Add(time.Hour))

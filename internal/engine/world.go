@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -152,15 +151,13 @@ func (w *world) person(name string) (tocsin.Person, bool) {
 }
 
 // policy is the version of a policy by which an escalation goes: the one that is
-// configured, or one from before that the store has kept.
+// configured, or one from before that the store has kept. One that cannot be read
+// is none: the fallback has the alert then, and it can be acknowledged.
 func (x *exchange) policy(s *tocsin.Escalation) (escalation.Policy, bool) {
 	if p, ok := x.plan.policy(s); ok {
 		return p, true
 	}
 	p, err := x.tx.Policy(s.Version)
-	if err != nil && !errors.Is(err, store.ErrNotFound) && x.err == nil {
-		x.err = err
-	}
 	return p, err == nil
 }
 
