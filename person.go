@@ -1,7 +1,11 @@
 package tocsin
 
 import (
+	"crypto/subtle"
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -68,6 +72,66 @@ type Code struct {
 	Expires time.Time   `json:"expires"`
 	Tries   int         `json:"tries"`
 	Sent    []time.Time `json:"sent"` // of the last hour
+}
+
+// A code that proves an address.
+const (
+	codeLife  = 15 * time.Minute
+	codeTries = 5
+	codeSends = 3 // within an hour
+)
+
+// Challenge gives the address new digits to prove itself by; at most three an hour.
+func (c Contact) Challenge(digits string, now time.Time) (Contact, error) {
+	now = Millis(now)
+	var sent []time.Time
+	if c.Code != nil {
+		for _, t := range c.Code.Sent {
+			if now.Sub(t) < time.Hour {
+				sent = append(sent, t)
+			}
+		}
+	}
+	if len(sent) >= codeSends {
+		return c, fmt.Errorf("%d codes were sent within an hour; the next can be at %s", codeSends, sent[0].Add(time.Hour).Format("15:04 UTC"))
+	}
+	c.Code = &Code{Digits: digits, Expires: now.Add(codeLife), Sent: append(sent, now)}
+	return c, nil
+}
+
+// Verify takes what somebody says the code is. A wrong try counts: the contact
+// method is to be kept although there is an error.
+func (c Contact) Verify(digits string, now time.Time) (Contact, error) {
+	now = Millis(now)
+	switch {
+	case c.Usable():
+		return c, nil
+	case c.Code == nil:
+		return c, errors.New("code: none was sent; ask for one")
+	case now.After(c.Code.Expires):
+		return c, errors.New("code: it has expired; ask for another")
+	case c.Code.Tries >= codeTries:
+		return c, errors.New("code: it was tried too often; ask for another")
+	}
+	if subtle.ConstantTimeCompare([]byte(strings.TrimSpace(digits)), []byte(c.Code.Digits)) != 1 {
+		tried := *c.Code
+		tried.Tries++
+		c.Code = &tried
+		return c, fmt.Errorf("code: that is not it; %d tries are left", codeTries-tried.Tries)
+	}
+	c.Code, c.VerifiedAt, c.DisabledWhy, c.Failures = nil, now, "", 0
+	return c, nil
+}
+
+// failuresMax is how many lasting failures in a row disable a contact method.
+const failuresMax = 3
+
+// Failed counts a lasting failure. Three in a row disable the contact method.
+func (c Contact) Failed(reason string) Contact {
+	if c.Failures++; c.Failures >= failuresMax {
+		c.DisabledWhy = fmt.Sprintf("failed %d times in a row: %s", c.Failures, reason)
+	}
+	return c
 }
 
 // Contact is the person's contact method with that ID.

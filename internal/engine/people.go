@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"crypto/rand"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"math/big"
@@ -16,13 +15,6 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/oncall"
 	"github.com/tocsin-sec/tocsin/internal/store"
 	"github.com/tocsin-sec/tocsin/internal/wallclock"
-)
-
-// A code that proves an address.
-const (
-	codeLife  = 15 * time.Minute
-	codeTries = 5
-	codeSends = 3 // within an hour
 )
 
 var personForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
@@ -117,28 +109,19 @@ func (e *Engine) SendCode(ctx context.Context, contact int64) error {
 
 func (e *Engine) sendCode(tx *store.Tx, c *tocsin.Contact) error {
 	now := tocsin.Millis(e.now())
-	var sent []time.Time
-	if c.Code != nil {
-		for _, t := range c.Code.Sent {
-			if now.Sub(t) < time.Hour {
-				sent = append(sent, t)
-			}
-		}
-	}
-	if len(sent) >= codeSends {
-		return InputError{fmt.Errorf("%d codes were sent within an hour; the next can be at %s", codeSends, sent[0].Add(time.Hour).Format("15:04 UTC"))}
-	}
 	digits, err := newCode()
 	if err != nil {
 		return err
 	}
-	c.Code = &tocsin.Code{Digits: digits, Expires: now.Add(codeLife), Sent: append(sent, now)}
+	if *c, err = c.Challenge(digits, now); err != nil {
+		return InputError{err}
+	}
 	if err := tx.SaveContact(c); err != nil {
 		return err
 	}
 	return tx.Owe([]*tocsin.Notification{{
 		Receiver: c.Receiver, Person: c.Person, Contact: c.ID, Kind: tocsin.TellCode, Why: "to verify the address", State: tocsin.Pending,
-		CreatedAt: now, Due: now, Deadline: now.Add(codeLife),
+		CreatedAt: now, Due: now, Deadline: c.Code.Expires,
 	}})
 }
 
@@ -151,35 +134,19 @@ func newCode() (string, error) {
 }
 
 // Verify takes the code that was sent to the address, and uses the address from
-// then on.
+// then on. A wrong try is kept.
 func (e *Engine) Verify(ctx context.Context, contact int64, code string) (c tocsin.Contact, err error) {
 	var refused error
 	err = e.decide(ctx, func(tx *store.Tx) error {
-		refused = nil
-		if c, err = tx.Contact(contact); err != nil {
+		if c, err = tx.Contact(contact); err != nil || c.Usable() {
+			refused = nil
 			return err
 		}
-		now := tocsin.Millis(e.now())
-		switch {
-		case c.Usable():
-			return nil
-		case c.Code == nil:
-			return InputError{errors.New("code: none was sent; ask for one")}
-		case now.After(c.Code.Expires):
-			return InputError{errors.New("code: it has expired; ask for another")}
-		case c.Code.Tries >= codeTries:
-			return InputError{errors.New("code: it was tried too often; ask for another")}
-		}
-		if subtle.ConstantTimeCompare([]byte(strings.TrimSpace(code)), []byte(c.Code.Digits)) != 1 {
-			c.Code.Tries++
-			refused = InputError{fmt.Errorf("code: that is not it; %d tries are left", codeTries-c.Code.Tries)}
-			return tx.SaveContact(&c) // the try is kept
-		}
-		c.Code, c.VerifiedAt, c.DisabledWhy, c.Failures = nil, now, "", 0
+		c, refused = c.Verify(code, e.now())
 		return tx.SaveContact(&c)
 	})
-	if err == nil {
-		err = refused
+	if err == nil && refused != nil {
+		err = InputError{refused}
 	}
 	return c, err
 }

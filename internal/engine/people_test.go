@@ -619,7 +619,7 @@ func TestWhatWasNotKeptDoesNotCountForAStorm(t *testing.T) {
 	})
 	db, err := sql.Open("sqlite", filepath.Join(dir, "tocsin.db"))
 	check(t, err)
-	defer db.Close()
+	t.Cleanup(func() { check(t, db.Close()) })
 	_, err = db.ExecContext(t.Context(), `
 		CREATE TRIGGER refuse BEFORE INSERT ON alert WHEN NEW.key LIKE '%/bad'
 		BEGIN SELECT RAISE(ABORT, 'not this one'); END`)
@@ -968,7 +968,7 @@ func TestOneAlertThatCannotBeWrittenStopsNoClock(t *testing.T) {
 	n.finding()
 	db, err := sql.Open("sqlite", filepath.Join(dir, "tocsin.db"))
 	check(t, err)
-	defer db.Close()
+	t.Cleanup(func() { check(t, db.Close()) })
 	_, err = db.ExecContext(t.Context(), `
 		CREATE TRIGGER refuse BEFORE UPDATE ON alert WHEN NEW.id = 1
 		BEGIN SELECT RAISE(ABORT, 'not this one'); END`)
@@ -986,7 +986,7 @@ func TestAPolicyThatCannotBeReadGoesToTheFallback(t *testing.T) {
 	n.finding()
 	db, err := sql.Open("sqlite", filepath.Join(dir, "tocsin.db"))
 	check(t, err)
-	defer db.Close()
+	t.Cleanup(func() { check(t, db.Close()) })
 	_, err = db.ExecContext(t.Context(), `UPDATE policy_version SET doc = '{'`)
 	check(t, err)
 	next := *n.plan

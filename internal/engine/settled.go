@@ -9,9 +9,6 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
-// failuresMax is how many lasting failures in a row disable a contact method.
-const failuresMax = 3
-
 // aftermath is what follows from settlements: whoever could not be told by one way
 // is told by the next, and what a receiver refused for good goes to the fallback.
 // It touches the store only where something failed.
@@ -60,8 +57,7 @@ func (b *batch) contactFailed(tx *store.Tx, n tocsin.Notification, reason string
 		c.Failures = 0
 		return tx.SaveContact(&c)
 	}
-	if c.Failures++; c.Failures >= failuresMax {
-		c.DisabledWhy = fmt.Sprintf("failed %d times in a row: %s", c.Failures, reason)
+	if c = c.Failed(reason); c.DisabledWhy != "" {
 		text := fmt.Sprintf("The contact method %s %s of %s is not used any more: it %s.", c.Receiver, c.Address, c.Person, c.DisabledWhy)
 		b.extra = append(b.extra, b.desk().noteTo(c.Person, text, c.ID)...)
 		for _, team := range b.plan.teamsOf(c.Person) {
