@@ -72,6 +72,11 @@ type Alert struct {
 	SaidAt time.Time `json:"said_at,omitzero"`
 	Unsaid []Change  `json:"unsaid,omitempty"`
 	SayAt  time.Time `json:"say_at,omitzero"`
+	// Approvals are the actions that wait for somebody's approval, by receiver.
+	Approvals []string `json:"approvals,omitempty"`
+	// Hidden are the fields that are not to leave, by the receiver that is told; ""
+	// has them for everybody who is not named. See the package disclosure.
+	Hidden map[string][]string `json:"hidden,omitempty"`
 	// Tags are what routes put on it.
 	Tags map[string]string `json:"tags,omitempty"`
 	// Terms are those under which it lives, as they were when it opened or got worse
@@ -145,19 +150,28 @@ type Change struct {
 // Alert opens one.
 //
 //   - A version that is not newer than what the alert holds is recorded and
-//     never turns the alert back.
+//     never turns the alert back, unless it [Detection.Stands] well after its
+//     source had closed the alert.
 //   - The end state does not depend on the order in which versions arrive.
 //   - A closed alert opens again on news within ten minutes of its source
 //     closing it; otherwise the news opens the next alert of the key, which
 //     names this one as Previous (and has no ID yet).
 func (a Alert) Fold(d Detection, now time.Time) (Alert, Activity) {
 	now = Millis(now)
+	resumes := d.Stands && a.closedTooSoon(d, now)
+	d.Stands = false
+	if d.Intent != "" && (a.Status == "" || a.Status == StatusClosed) {
+		return a, Activity{Verdict: Ignored}
+	}
 	if a.Status == "" {
 		return open(d, 0, now)
 	}
+	if d.Intent != "" {
+		d = d.about(a.Own().Detection)
+	}
 	own := d
 	d = a.Terms.bound(d)
-	news := d.newerThan(a.Detection)
+	news := resumes || d.newerThan(a.Detection)
 	if a.Status == StatusClosed && news && !d.Over && !a.reopens(now) {
 		return open(own, a.ID, now) // the terms were this one's
 	}
@@ -165,7 +179,7 @@ func (a Alert) Fold(d Detection, now time.Time) (Alert, Activity) {
 	before := a
 	a.Events++
 	a.HeardAt = now
-	if news || d.Count == 0 {
+	if (news || d.Count == 0) && d.Intent == "" {
 		a.count(d)
 	}
 	a.Paths = with(a.Paths, d.Path)
@@ -178,10 +192,25 @@ func (a Alert) Fold(d Detection, now time.Time) (Alert, Activity) {
 	first := earliest(a.FirstSeen, d.FirstSeen)
 	created := earliest(a.CreatedAt, d.CreatedAt)
 	a.Detection = d
+	a.Intent = "" // it was the event's, for this once
 	a.keepOwn(own)
 	a.FirstSeen, a.CreatedAt = first, created
 	a.Worst = max(a.Worst, d.Level)
+	if d.Intent == IntentAcknowledge {
+		return a.takenElsewhere(before, now)
+	}
 	return a.settle(before, now)
+}
+
+// underWay is for how long what was sent before an end may arrive after it: two
+// Prometheus servers see the same end a turn of their rules apart.
+const underWay = 2 * time.Minute
+
+// closedTooSoon reports whether d, which goes on, shows that the source was wrong
+// when it called the alert over: Alertmanager does where Prometheus could not
+// reach it for a while. What a person closed stays closed.
+func (a Alert) closedTooSoon(d Detection, now time.Time) bool {
+	return a.Status == StatusClosed && a.Over && !d.Over && now.Sub(a.ClosedAt) > underWay
 }
 
 // settle decides what the news, already taken in, means for the alert's status.
@@ -205,6 +234,19 @@ func (a Alert) settle(before Alert, now time.Time) (Alert, Activity) {
 	default:
 		a = a.say(act.Changes, now)
 	}
+	return a, act
+}
+
+// takenElsewhere acknowledges the alert since its source says that somebody has
+// taken it on there.
+func (a Alert) takenElsewhere(before Alert, now time.Time) (Alert, Activity) {
+	act := Activity{Verdict: Updated, Changes: changes(before, a)}
+	if a.Status != StatusOpen {
+		return a, act
+	}
+	by := a.Dialect
+	a = a.take(by, by, now)
+	act.Tell, act.Changes = TellAcknowledged, append(act.Changes, Change{What: "status", From: string(StatusOpen), To: "acknowledged by " + by})
 	return a, act
 }
 
@@ -248,6 +290,39 @@ func (a *Alert) count(d Detection) {
 		return
 	}
 	a.Occurrences = d.Count
+}
+
+// about is news of the alert whose detection was old: what it does not say itself
+// stays as it was. An end or an acknowledgement says nothing of what happened.
+func (d Detection) about(old Detection) Detection {
+	if d.Intent != IntentUpdate {
+		d.Level, d.Severity, d.Title, d.Headline = Unknown, 0, "", ""
+	}
+	merged := old
+	merged.Intent, merged.Over, merged.OverReason, merged.Path, merged.UpdatedAt = d.Intent, d.Over, d.OverReason, d.Path, d.UpdatedAt
+	if d.Level != Unknown {
+		merged.Level, merged.Severity = d.Level, d.Severity
+	}
+	for _, f := range []struct{ into, from *string }{
+		{&merged.Title, &d.Title},
+		{&merged.Headline, &d.Headline},
+		{&merged.Description, &d.Description},
+		{&merged.Resource.ID, &d.Resource.ID},
+		{&merged.Actor.IP, &d.Actor.IP},
+		{&merged.Actor.Domain, &d.Actor.Domain},
+		{&merged.Actor.Principal, &d.Actor.Principal},
+	} {
+		if *f.from != "" {
+			*f.into = *f.from
+		}
+	}
+	if len(d.Facts) > 0 && d.Intent == IntentUpdate {
+		merged.Facts = d.Facts
+	}
+	if !d.LastSeen.IsZero() {
+		merged.LastSeen = d.LastSeen
+	}
+	return merged
 }
 
 // reopens says whether news opens the closed alert itself again.

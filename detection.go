@@ -82,10 +82,29 @@ type Detection struct {
 	Over       bool   `json:"over,omitempty"`
 	OverReason string `json:"over_reason,omitempty"`
 	Sample     bool   `json:"sample,omitempty"`
+	// Stands says that the sender tells of it for as long as it goes on: what it
+	// called over and then tells of again goes on after all, though nothing of it is
+	// newer. It is the event's and not kept.
+	Stands bool `json:"-"`
+
+	// Intent is what the sender wants done with an alert that is there, where it
+	// says so; empty opens one or is folded in.
+	Intent Intent `json:"intent,omitempty"`
 
 	// Path is how this copy came: "sns:org-topic". The fold keeps every path.
 	Path string `json:"path,omitempty"`
 }
+
+// An Intent is for an alert that is there: where there is none that is not closed,
+// the event is [Ignored] and opens none.
+type Intent string
+
+// The intents.
+const (
+	IntentUpdate      Intent = "update"      // news of it
+	IntentAcknowledge Intent = "acknowledge" // somebody has taken it on elsewhere: the sender says so
+	IntentClose       Intent = "close"       // it is over; Over is set too
+)
 
 // A Fact is one line of a message: "By", "203.0.113.7:443 (Exampleland, AS64500)".
 type Fact struct {

@@ -64,13 +64,14 @@ const (
 	Suppressed Verdict = "suppressed" // recorded on an alert that nobody is to be told of
 	Silenced   Verdict = "silenced"   // as suppressed, because of a silence
 	Unmapped   Verdict = "unmapped"   // JSON of a shape that nothing here reads
+	Ignored    Verdict = "ignored"    // news, an acknowledgement or an end of an alert that is not there
 	Malformed  Verdict = "malformed"  // not JSON, or not a finding in spite of its looks
 	Duplicate  Verdict = "duplicate"  // a redelivery of an event that the journal has
 )
 
 // Verdicts are all of them, in the order in which a page lists them.
 func Verdicts() []Verdict {
-	return []Verdict{Opened, Updated, Appended, Closed, Filtered, Suppressed, Silenced, Unmapped, Malformed, Duplicate}
+	return []Verdict{Opened, Updated, Appended, Closed, Filtered, Suppressed, Silenced, Ignored, Unmapped, Malformed, Duplicate}
 }
 
 // AlertOps is the verdict's name in AlertOps's inbound log.
@@ -84,7 +85,7 @@ func (v Verdict) AlertOps() string {
 		return "Filtered"
 	case Suppressed, Silenced:
 		return "Suppressed"
-	case Unmapped:
+	case Unmapped, Ignored:
 		return "Mapped Ignored"
 	case Malformed:
 		return "Mapping Failed"

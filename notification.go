@@ -10,7 +10,7 @@ type Notification struct {
 	Alert    int64  `json:"alert"` // 0 where it is about none: a code, a reminder
 	Receiver string `json:"receiver"`
 	// Person and Contact say whose contact method it goes to; empty and 0 for the
-	// receiver's own place.
+	// receiver's own place. Of an action, Person is who approved it.
 	Person  string `json:"person,omitempty"`
 	Contact int64  `json:"contact,omitempty"`
 	Kind    Kind   `json:"kind"`
@@ -55,6 +55,8 @@ const (
 	TellAcknowledged Kind = "acknowledged" // somebody has taken it on
 	TellChanged      Kind = "changed"      // it was assigned, snoozed, handed to another team, or is open again
 	TellClosed       Kind = "closed"       // it is over
+
+	TellAction Kind = "action" // something is to be done about it: the receiver is what does it
 
 	TellDigest Kind = "digest" // several alerts in one message
 	TellCode   Kind = "code"   // the code that proves an address

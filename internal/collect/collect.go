@@ -52,8 +52,13 @@ type Env struct {
 	// only between the start and the end of Run.
 	Handle func(h http.Handler)
 	// Token is the unguessable part of the source's URL when the configuration
-	// gives none: made once and kept. It is called only by collectors that need it.
+	// gives none: made once and kept. It is called only by collectors that need it, and
+	// gives another one once the token was turned over.
 	Token func() (secret.String, error)
+	// Admits reports whether token is one that was made here and is still good: the
+	// present one, or one before it that senders may go on using for a while. It takes
+	// the same time whatever the token is. nil: only the present one is.
+	Admits func(token string) bool
 	// State is the source's own memory: small values that outlive a restart.
 	State State
 	// PublicURL is how the world reaches Handle's paths: "https://tocsin.example.com/in/org-topic".
@@ -73,6 +78,37 @@ type Kind struct {
 	Doc    string       // one sentence
 	Config reflect.Type // the struct of its settings, with json and doc tags
 	Open   func(decode func(into any) error, env Env) (Collector, error)
+	// Title is what people call it: "Prometheus Alertmanager".
+	Title string
+	// Sample is an event as such a source brings it, to try one with; nil for a
+	// GuardDuty finding.
+	Sample []byte
+	// Dialect reads what it brings, where that is nothing that tocsin knows by its
+	// looks; nil where it is. A source's own map goes before it.
+	Dialect Dialect
+}
+
+// A Dialect reads events of sources whose shape says nothing to rules and to
+// guardduty: a sender of another system, or a body that a map explains. It is
+// pure, and safe for many goroutines.
+type Dialect interface {
+	// Read reads one event as its source brought it. base is what tocsin makes of it
+	// by its looks (a GuardDuty finding in any envelope), if it knows it; known is
+	// false if not. An error says that nothing can be made of it: it is malformed.
+	Read(source string, raw []byte, base func() (d tocsin.Detection, known bool)) (Reading, error)
+}
+
+// A Reading is what a dialect made of an event.
+type Reading struct {
+	// Detection is to be folded into an alert. Its Path and Rule are set by others.
+	Detection tocsin.Detection
+	// End is where the event ends instead, and Reason says why: Filtered by a filter
+	// of the source, Ignored where no condition wants it. "" where it goes on.
+	End    tocsin.Verdict
+	Reason string
+	// Steps are how it came to that, for a trace: each filter, mapped field and
+	// decision with its value.
+	Steps []tocsin.Fact
 }
 
 // Define makes a Kind of the function that checks settings of type C and builds

@@ -26,6 +26,7 @@ type Inlet struct {
 	env   Env
 	token secret.String
 	hash  [sha256.Size]byte
+	made  bool // token is env's, which may turn it over
 
 	mu    sync.RWMutex
 	sink  Sink           // nil before and after Run
@@ -52,7 +53,8 @@ func NewInlet(env Env, token secret.String) (*Inlet, error) {
 	if env.Handle == nil {
 		return nil, errors.New("nothing listens for HTTP here; set listen")
 	}
-	if token.IsZero() {
+	given := !token.IsZero()
+	if !given {
 		made, err := env.Token()
 		if err != nil {
 			return nil, fmt.Errorf("token: %w", err)
@@ -61,7 +63,7 @@ func NewInlet(env Env, token secret.String) (*Inlet, error) {
 	} else if n := len(token.Reveal()); n < shortToken {
 		env.Log.Warn("the token is short enough to be guessed; leave it out and one is made", "source", env.Name, "characters", n)
 	}
-	return &Inlet{env: env, token: token, hash: sha256.Sum256([]byte(token.Reveal()))}, nil
+	return &Inlet{env: env, token: token, hash: sha256.Sum256([]byte(token.Reveal())), made: !given}, nil
 }
 
 // Run lets events through to sink until ctx ends, and returns once no call of
@@ -103,6 +105,9 @@ func (in *Inlet) Ready() bool {
 // Knows reports whether token is the source's. It takes the same time whatever
 // the token is.
 func (in *Inlet) Knows(token string) bool {
+	if in.made && in.env.Admits != nil {
+		return in.env.Admits(token)
+	}
 	hash := sha256.Sum256([]byte(token))
 	return subtle.ConstantTimeCompare(hash[:], in.hash[:]) == 1
 }
@@ -121,11 +126,22 @@ func (in *Inlet) URL(reveal bool) string {
 	if !reveal {
 		return in.env.PublicURL + "/" + in.token.String()
 	}
-	return in.env.PublicURL + "/" + url.PathEscape(in.token.Reveal())
+	return in.env.PublicURL + "/" + url.PathEscape(in.Token())
 }
 
-// Token is the source's token itself, for a person who may see it.
-func (in *Inlet) Token() string { return in.token.Reveal() }
+// Token is the source's token itself, for a person who may see it: the newest where
+// it was turned over.
+func (in *Inlet) Token() string {
+	if in.made {
+		if token, err := in.env.Token(); err == nil {
+			return token.Reveal()
+		}
+	}
+	return in.token.Reveal()
+}
+
+// MadeToken reports whether the token was made here, and is not the configuration's.
+func (in *Inlet) MadeToken() bool { return in.made }
 
 // Stranger takes note of a request without the right token: counted, and logged
 // once a minute at most.

@@ -43,6 +43,15 @@ type Decision struct {
 	Fallback bool `json:"fallback,omitempty"`
 	// Shadows are what would have been besides.
 	Shadows []Shadow `json:"shadows,omitempty"`
+	// Hide are the fields that are not to leave, by receiver; "" has them for whoever
+	// is told by a policy, a person or the fallback. nil hides nothing.
+	Hide map[string][]string `json:"hide,omitempty"`
+}
+
+// OnlyShadows reports whether nobody is told, but only because what would tell
+// them is in shadow.
+func (d Decision) OnlyShadows() bool {
+	return len(d.Targets) == 0 && d.Policy == "" && len(d.Shadows) > 0
 }
 
 // A Target is a receiver to be told, and by which route it came to that.
@@ -117,6 +126,7 @@ type walk struct {
 	level   tocsin.Level // that a route said
 	atLeast tocsin.Level
 	waits   bool // FirstWindow was said
+	hidings []hiding
 }
 
 // among walks the matching children of a node, which are among the hits before
@@ -128,6 +138,9 @@ func (w *walk) among(hits []int, parent, end int) (rest []int, took bool) {
 		hits = hits[1:]
 		n := &w.rs.nodes[i]
 		if done || n.parent != parent { // or the one above it does not match
+			continue
+		}
+		if n.Otherwise && w.decided() {
 			continue
 		}
 		var below bool
@@ -142,6 +155,9 @@ func (w *walk) among(hits []int, parent, end int) (rest []int, took bool) {
 	}
 	return hits, took
 }
+
+// decided reports whether a route has told somebody, or said why not.
+func (w *walk) decided() bool { return w.Policy != "" || len(w.Targets) > 0 || w.drop != "" }
 
 // take has a route decide.
 func (w *walk) take(n *node) {
@@ -159,6 +175,41 @@ func (w *walk) take(n *node) {
 	if !c.nobody() {
 		w.tell(c, n.storm(w.rs.storm))
 	}
+	if len(n.Hide) > 0 {
+		w.hidings = append(w.hidings, hiding{n.Hide, c.receivers, c.nobody()})
+	}
+}
+
+// A hiding is what one route hides, and from which receivers; from everybody if it
+// names nobody itself.
+type hiding struct {
+	fields, receivers []string
+	everybody         bool
+}
+
+// hidden says what each receiver that is told does not get to see. Whoever is not
+// told by a route itself is kept from what any of them hides.
+func (w *walk) hidden() map[string][]string {
+	if len(w.hidings) == 0 {
+		return nil
+	}
+	all := map[string][]string{"": nil}
+	for _, t := range w.Targets {
+		all[t.Receiver] = []string{}
+	}
+	for _, h := range w.hidings {
+		for r := range all {
+			if r != "" && !h.everybody && !slices.Contains(h.receivers, r) {
+				continue
+			}
+			for _, f := range h.fields {
+				if !slices.Contains(all[r], f) {
+					all[r] = append(all[r], f)
+				}
+			}
+		}
+	}
+	return all
 }
 
 // say takes from the route what it says besides who is told. One that names
@@ -238,6 +289,7 @@ func (w *walk) finish(level tocsin.Level) {
 		w.Level = w.level
 	}
 	w.Level = max(w.Level, w.atLeast)
+	w.Hide = w.hidden()
 	if w.rs.shadow {
 		w.fade()
 	}

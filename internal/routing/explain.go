@@ -106,6 +106,10 @@ func (x *explanation) among(parent, end int) (took bool) {
 			step().Result = NotMatched
 			continue
 		}
+		if n.Otherwise && !slices.Contains(x.Decision.Routes, n.Name) && !n.Shadow {
+			step().Outcome = "a route before it has decided"
+			continue
+		}
 		step().Result = Matched
 		if x.among(i, n.end) {
 			step().Outcome = "left to its children"

@@ -44,6 +44,8 @@ type Route struct {
 	Routes  []Route          // children, in order
 	// Continue goes on to the next sibling after this one matched.
 	Continue bool
+	// Otherwise takes only what no route before it has told somebody of, or dropped.
+	Otherwise bool
 
 	// Team owns the alert: a name, or [OwnTeam]. Policy and Receivers are the team's
 	// unless the route says otherwise. A route that says none of the three leaves the
@@ -63,7 +65,10 @@ type Route struct {
 	// nothing, which is no time.
 	FirstWindow *time.Duration
 	Updates     tocsin.Updates // how often people hear what is new
-	Storm       int            // new alerts a minute that are told singly; 0 is that of the table
+	// Hide are fields that are not to leave for whomever the route tells. Children
+	// hide them too.
+	Hide  []string
+	Storm int // new alerts a minute that are told singly; 0 is that of the table
 	// Shadow records what the route would have done. It tells nobody, and everything
 	// else goes on as if it were not there.
 	Shadow bool

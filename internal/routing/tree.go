@@ -102,6 +102,7 @@ func (n *node) inherit(parent *node) {
 	take("first_window", n.FirstWindow == nil, parent.FirstWindow != nil, func() { n.FirstWindow = parent.FirstWindow })
 	take("updates", n.Updates == "", parent.Updates != "", func() { n.Updates = parent.Updates })
 	take("storm", n.Storm == 0, parent.Storm != 0, func() { n.Storm = parent.Storm })
+	take("hide", true, len(parent.Hide) > 0, func() { n.Hide = slices.Concat(parent.Hide, n.Hide) })
 	take("shadow", !n.Shadow, parent.Shadow, func() { n.Shadow = true })
 	take("tags", true, len(parent.Tags) > 0, func() {
 		tags := maps.Clone(parent.Tags)

@@ -5,6 +5,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/pattern"
@@ -18,6 +19,15 @@ type Rule struct {
 	Drop string
 	// Alert says what the alert is to be where the event does not.
 	Alert Alert
+	// Actions are what runs when it opens an alert, in order.
+	Actions []Action
+}
+
+// An Action is something that is done because of an alert: a receiver that acts.
+type Action struct {
+	Run string // the receiver's name
+	// Approve has it wait until a person approves it.
+	Approve bool
 }
 
 // Alert is what a rule says of the alerts that it opens; empty fields leave it
@@ -74,6 +84,15 @@ func (rs *Rules) Wanted(d tocsin.Detection) (reason string, ok bool) {
 		return "", true
 	}
 	return fmt.Sprintf("%s is below the minimum of account %s (%s)", d.Level, a.Label(), a.Minimum), false
+}
+
+// Actions are what runs when the rule of that name opens an alert.
+func (rs *Rules) Actions(rule string) []Action {
+	i := slices.IndexFunc(rs.rules, func(r Rule) bool { return len(r.Actions) > 0 && r.Name == rule })
+	if i < 0 {
+		return nil
+	}
+	return rs.rules[i].Actions
 }
 
 // Names are the rules' names in order.
