@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/tocsin-sec/tocsin"
@@ -65,6 +66,11 @@ type Message struct {
 	Digest []Item
 	// Text is what a note says, Code what a code message is for. Both have no Alert.
 	Text, Code string
+	// Event is the newest event of the alert, byte for byte as its source sent it,
+	// for notifiers that are an [EventReader]; nil where it is not kept any more.
+	Event []byte
+	// By is who had an action run: a person, or "" where the rule does by itself.
+	By string
 }
 
 // An Item is one line of a digest.
@@ -97,6 +103,14 @@ const (
 	DoExpected    Do = "expected"
 	DoClose       Do = "close"
 )
+
+const doRun = "run:"
+
+// DoRun is to have the action run that is configured as the receiver of that name.
+func DoRun(receiver string) Do { return Do(doRun + receiver) }
+
+// Runs is the receiver of a [DoRun].
+func (d Do) Runs() (receiver string, ok bool) { return strings.CutPrefix(string(d), doRun) }
 
 // An Answer is what somebody did with a message: pressed a button, sent a reply,
 // pressed a key.
@@ -140,10 +154,25 @@ type Placed interface {
 	Placed() bool
 }
 
+// An EventReader is a notifier that sends the event itself, or something made of
+// it (see [Input]), if its settings say so: then a message has its Event.
+type EventReader interface {
+	ReadsEvent() bool
+}
+
+// State keeps small values by name for one receiver: they outlive a restart, and
+// are the same for all replicas.
+type State interface {
+	Load(ctx context.Context, key string) ([]byte, error) // nil, nil if there is none
+	Save(ctx context.Context, key string, value []byte) error
+	// First keeps value if there is none yet, and gives what is kept.
+	First(ctx context.Context, key string, value []byte) ([]byte, error)
+}
+
 // Env is what a notifier is given besides its settings.
 type Env struct {
-	Name string // the receiver's name in the configuration
-	Log  *slog.Logger
+	Name string       // the receiver's name in the configuration
+	Log  *slog.Logger // names the receiver; never nil for who is opened by their Kind
 	Now  func() time.Time
 	HTTP *http.Client // has a timeout, follows no redirects
 	Out  io.Writer    // where the console notifier writes
@@ -157,13 +186,30 @@ type Env struct {
 	// Act does what somebody answered; nil where nothing can be done. An error of
 	// it is fit to be shown to them.
 	Act func(ctx context.Context, a Answer) (Reply, error)
+	// State is the receiver's own memory; nil in a check of settings.
+	State State
+	// Enroll writes an address, which the receiver has proved itself, as a verified
+	// contact method of a person; nil where nothing can be written. An error of it is
+	// fit to be shown.
+	Enroll func(ctx context.Context, person, address string) error
 }
 
 // A Kind is one way to tell people, described once for decoder, reference and
 // JSON Schema.
 type Kind struct {
-	Name   string // "slack"
-	Doc    string // one sentence
+	Name  string // "slack"
+	Title string // what its makers call it: "Slack"
+	Doc   string // one sentence
+	// Abilities and Checks are for people who choose: the page of destinations.
+	Abilities Abilities
+	Checks    []Check
+	// Acts says that it changes something (runs a function, a task, a command)
+	// rather than telling somebody. It is told nothing by routes and policies: it
+	// runs only where a rule names it among its actions.
+	Acts bool
+	// Ended says that the service is no more, and what to use in its place: nothing is
+	// set up with it any more.
+	Ended  string
 	Config reflect.Type
 	Open   func(decode func(into any) error, env Env) (Notifier, error)
 	// Rate is how many messages a second the receiver takes by its published
@@ -174,8 +220,10 @@ type Kind struct {
 	// Follows says that it shows how an alert stands, not only that it calls: it is
 	// told of acknowledgements and other changes too.
 	Follows bool
-	// Edits says that a later message of an alert edits the first, so that people who
-	// were called by it are shown how the alert stands.
+	// Edits says that a later message of an alert edits the first, or ends a call that
+	// goes on until somebody acts, so that people who were called by it are shown, or
+	// left alone. Those that edit have the ability too; what ends a call leaves the
+	// message as it was.
 	Edits bool
 	// Interrupts says that it wakes people: a person is told by it only what calls
 	// for them.
@@ -189,6 +237,38 @@ type Kind struct {
 	Burst int
 }
 
+// Abilities are what a destination can show, and how much of it.
+type Abilities struct {
+	Edits       bool // a later message changes the first
+	Threads     bool // what is new comes under the first message
+	Acknowledge bool // people can answer from where they are: a button, a reply, a signed link
+	Resolve     bool // it is told that an alert is over, and shows it as such
+	Rich        bool // more than plain text: colours, fields, links
+	// Limit is how much one message holds, in the vendor's own unit: "4,096 bytes".
+	// Longer ones are cut where a character ends, and say so.
+	Limit string
+}
+
+// A Check is how a destination was proved to understand what it is sent.
+type Check struct {
+	How CheckKind
+	// By is what checked it: "JSON Schema from @googleapis/chat 51.0.0", "moto 5.2.1",
+	// "a server that speaks Matrix's client-server API".
+	By string
+	// Test is the test function of the notifier's package that does it.
+	Test string
+}
+
+// CheckKind is what a destination was checked against.
+type CheckKind string
+
+// What destinations are checked against.
+const (
+	BySchema      CheckKind = "schema"      // the vendor's own machine-readable description
+	ByCounterpart CheckKind = "counterpart" // a program that others use as the real thing
+	ByFake        CheckKind = "fake"        // a server of ours that keeps the vendor's published rules
+)
+
 // Define makes a Kind of the function that checks settings of type C and builds
 // the notifier. Rate and Patience are set on the result.
 func Define[C any](name, doc string, open func(c C, env Env) (Notifier, error)) Kind {
@@ -198,6 +278,9 @@ func Define[C any](name, doc string, open func(c C, env Env) (Notifier, error)) 
 			var c C
 			if err := decode(&c); err != nil {
 				return nil, err
+			}
+			if env.Log == nil {
+				env.Log = slog.New(slog.DiscardHandler)
 			}
 			return open(c, env)
 		},

@@ -41,6 +41,14 @@ func (e *StatusError) Error() string {
 	return text
 }
 
+// Status is the status of the reply that err tells of, or 0.
+func Status(err error) int {
+	if e, ok := errors.AsType[*StatusError](err); ok {
+		return e.Status
+	}
+	return 0
+}
+
 // standing are the headers that a request has unless the caller says otherwise.
 var standing = map[string]string{"Content-Type": "application/json", "User-Agent": "tocsin"}
 
@@ -164,14 +172,21 @@ func hostOnly(ctx context.Context, u *url.URL, err error) error {
 // excerpt is what the receiver said, fit to be shown: receivers echo what they
 // were sent, so what could be a secret in the request is taken out.
 func excerpt(req *http.Request, reply []byte, secrets []secret.String) string {
-	text := Clean(string(reply[:min(len(reply), 4<<10)]))
+	secrets = slices.Clone(secrets)
+	for _, s := range secretsOf(req) {
+		secrets = append(secrets, secret.New(s))
+	}
+	return Said(string(reply[:min(len(reply), 4<<10)]), secrets...)
+}
+
+// Said is what a receiver said, fit for an error: clean, dead, without our secrets,
+// and short.
+func Said(text string, secrets ...secret.String) string {
+	text = Clean(text)
 	for _, s := range secrets {
 		if !s.IsZero() {
 			text = strings.ReplaceAll(text, s.Reveal(), "***")
 		}
-	}
-	for _, s := range secretsOf(req) {
-		text = strings.ReplaceAll(text, s, "***")
 	}
 	return Truncate(Defang(text), excerptMax, Runes)
 }

@@ -3,7 +3,9 @@ package notify
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -124,5 +126,49 @@ func TestRequestReadsNoMoreThanItIsTold(t *testing.T) {
 		if err != nil || len(reply) != want {
 			t.Errorf("with Most %d: %d bytes, %v; want %d", most, len(reply), err, want)
 		}
+	}
+}
+
+func TestAWaitInSecondsIsBounded(t *testing.T) {
+	t.Parallel()
+	for seconds, want := range map[float64]time.Duration{0: 0, -3: 0, 0.25: 250 * time.Millisecond, 42: 42 * time.Second, 1e9: 15 * time.Minute, math.Inf(1): 15 * time.Minute} {
+		if got := Seconds(seconds); got != want {
+			t.Errorf("Seconds(%v) = %v, want %v", seconds, got, want)
+		}
+	}
+	if got := Seconds(math.NaN()); got != 0 {
+		t.Errorf("Seconds of what is no number = %v, want 0", got)
+	}
+}
+
+func TestWhatAReceiverSaidIsFitForAnError(t *testing.T) {
+	t.Parallel()
+	got := Said("bad \x1b[31mtoken s3cr3t-t0ken\nsee https://evil.example/s3cr3t-t0ken "+strings.Repeat("x", 300), secret.New("s3cr3t-t0ken"), secret.String{})
+	if !strings.HasPrefix(got, "bad [31mtoken *** see hxxps://evil[.]example/***") || len([]rune(got)) > 200 {
+		t.Errorf("Said = %q", got)
+	}
+}
+
+func TestTheStatusOfAnError(t *testing.T) {
+	t.Parallel()
+	refused := fmt.Errorf("x: %w", Permanent(&StatusError{Host: "h", Status: 404}))
+	for _, tt := range []struct {
+		err  error
+		want int
+	}{{nil, 0}, {errors.New("x"), 0}, {refused, 404}, {After(refused, time.Second), 404}} {
+		if got := Status(tt.err); got != tt.want {
+			t.Errorf("Status(%v) = %d, want %d", tt.err, got, tt.want)
+		}
+	}
+}
+
+func TestANotifierAlwaysHasALog(t *testing.T) {
+	t.Parallel()
+	k := Define("x", "Does x.", func(_ struct{}, env Env) (Notifier, error) {
+		env.Log.Info("opened")
+		return nil, nil
+	})
+	if _, err := k.Open(func(any) error { return nil }, Env{}); err != nil {
+		t.Error(err)
 	}
 }

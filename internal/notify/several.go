@@ -17,6 +17,18 @@ func Worst(m Message) tocsin.Level {
 	return worst
 }
 
+// Level is how bad it is, what the message tells: the alert's level, the worst of a
+// digest; a note is for information.
+func (m Message) Level() tocsin.Level {
+	switch m.Kind {
+	case tocsin.TellDigest:
+		return Worst(m)
+	case tocsin.TellNote, tocsin.TellCode:
+		return tocsin.Informational
+	}
+	return m.Alert.Level
+}
+
 // Note is what a note says in full: clean, defanged, at most 2,000 characters and
 // never empty.
 func Note(m Message) string {

@@ -28,6 +28,9 @@ var Kind = kind()
 
 func kind() notify.Kind {
 	k := notify.Define("console", "Writes a line to standard output.", open)
+	k.Title = "Console"
+	k.Abilities = notify.Abilities{Resolve: true, Limit: "one line, and one of what changed"}
+	k.Checks = []notify.Check{{How: notify.ByFake, By: "the lines themselves, those of every message", Test: "TestGolden"}}
 	k.Follows = true
 	k.Address = address
 	return k

@@ -12,6 +12,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -37,6 +38,9 @@ var Kind = kind()
 
 func kind() notify.Kind {
 	k := notify.Define("email", "Sends e-mail over SMTP.", open)
+	k.Title = "E-mail"
+	k.Abilities = notify.Abilities{Threads: true, Acknowledge: true, Resolve: true, Rich: true, Limit: "100 KB of HTML, beyond which mail programs cut"}
+	k.Checks = []notify.Check{{How: notify.ByCounterpart, By: "the SMTP server of emersion/go-smtp", Test: "TestEncryptionAndLogin"}}
 	k.Patience = 6 * time.Hour
 	k.Follows = true
 	k.Address = address
@@ -76,6 +80,7 @@ type Config struct {
 	CAFile        string        `json:"ca_file,omitempty" doc:"PEM file of certificate authorities to trust instead of the system's."`
 	SubjectPrefix string        `json:"subject_prefix,omitempty" doc:"What subjects begin with, in square brackets." default:"tocsin"`
 	ListID        string        `json:"list_id,omitempty" doc:"List-Id for filters in mail programs: alerts.example.com. By default it is made of the receiver's name and the domain of from."`
+	Input         *notify.Input `json:"input,omitempty" doc:"The text is what an EventBridge input transformer makes of the alert's newest event, and nothing else; quotes around texts are taken off. What is about no event is the ordinary mail."`
 }
 
 // Placed reports whether the settings name addresses that are told besides people.
@@ -87,6 +92,10 @@ func open(c Config, env notify.Env) (notify.Notifier, error) {
 		return nil, err
 	}
 	if err := n.server(c); err != nil {
+		return nil, err
+	}
+	var err error
+	if n.shaper, err = c.Input.Shaper(); err != nil {
 		return nil, err
 	}
 	if n.prefix = notify.Clean(c.SubjectPrefix); n.prefix == "" {
@@ -187,8 +196,12 @@ type notifier struct {
 	password secret.String
 	prefix   string
 	listID   string
+	shaper   *notify.Shaper // nil: the ordinary mail
 	partly   partly
 }
+
+// ReadsEvent reports whether mails are made of the event itself.
+func (n *notifier) ReadsEvent() bool { return n.shaper != nil }
 
 // Notify sends the message to the person it is for, or to every recipient of the
 // settings in one go, and returns its Message-ID, or that of the first message of
@@ -215,7 +228,7 @@ func (n *notifier) Notify(ctx context.Context, m notify.Message) (string, error)
 	}
 	n.partly.forget(m.ID)
 	for _, r := range slices.Concat(o.refused, o.deferred) {
-		n.log.WarnContext(ctx, "recipient refused", "receiver", n.name, "alert", m.Alert.ID, "err", r)
+		n.log.WarnContext(ctx, "recipient refused", "alert", m.Alert.ID, "err", r)
 	}
 	if ref := reference(m.Ref); ref != "" {
 		return ref, nil
@@ -256,6 +269,10 @@ func (n *notifier) compose(m notify.Message, to []*netmail.Address) (*mail.Msg, 
 	msg.SetGenHeader("Auto-Submitted", "auto-generated")
 	msg.SetGenHeader(mail.HeaderXAutoResponseSuppress, "All")
 	msg.SetGenHeader("List-Id", n.listID)
+	if text, ok := n.transformed(m); ok {
+		msg.SetBodyString(mail.TypeTextPlain, text)
+		return msg, nil
+	}
 	msg.SetBodyString(mail.TypeTextPlain, page.text())
 	html, err := page.html()
 	if err != nil {
@@ -263,6 +280,46 @@ func (n *notifier) compose(m notify.Message, to []*netmail.Address) (*mail.Msg, 
 	}
 	msg.AddAlternativeString(mail.TypeTextHTML, html)
 	return msg, nil
+}
+
+// transformed is what the input transformer makes of the event, if there is one. A
+// mail that could not be made so is better told in our own words than not at all.
+func (n *notifier) transformed(m notify.Message) (string, bool) {
+	if n.shaper == nil || len(m.Event) == 0 {
+		return "", false
+	}
+	text, err := n.shaper.Shape(m)
+	if err != nil {
+		n.log.Warn("mail is not what input says", "alert", m.Alert.ID, "err", err)
+		return "", false
+	}
+	return unquoted(text), true
+}
+
+// unquoted is the result of a template of texts without the quotes around them, as
+// people read it; what lies between them stays. JSON stays as it is.
+func unquoted(result []byte) string {
+	text := strings.TrimSpace(string(result))
+	if !strings.HasPrefix(text, `"`) {
+		return text + "\n"
+	}
+	var b strings.Builder
+	for text != "" {
+		open := strings.IndexByte(text, '"')
+		if open < 0 {
+			break
+		}
+		b.WriteString(text[:open])
+		d := json.NewDecoder(strings.NewReader(text[open:]))
+		var one string
+		if d.Decode(&one) != nil {
+			text = text[open:]
+			break
+		}
+		b.WriteString(one)
+		text = text[open+int(d.InputOffset()):]
+	}
+	return b.String() + text + "\n"
 }
 
 // subject is the same for all messages of an alert that did not get worse since,

@@ -117,13 +117,18 @@ func (p *page) facts(m notify.Message, now time.Time) {
 	}
 }
 
-// itemsMost is how many alerts a digest lists; beyond that it says how many more.
-const itemsMost = 50
+// itemsMost is how many alerts a digest lists, and linksMost how many bytes their links
+// have together, so that no mail program cuts it; beyond that it says how many more.
+const (
+	itemsMost = 50
+	linksMost = 20 << 10
+)
 
 func (p *page) digest(m notify.Message) {
 	p.Headline, _, _ = strings.Cut(strings.Replace(p.First, " · ", ": ", 1), " · ")
+	links := 0
 	for i, it := range m.Digest {
-		if i == itemsMost {
+		if links += len(it.Link()); i == itemsMost || links > linksMost {
 			p.Note = fmt.Sprintf("and %d more", len(m.Digest)-i)
 			break
 		}

@@ -95,11 +95,7 @@ func (n *notifier) classify(err error) error {
 	if !ok {
 		return fmt.Errorf("%s: %w", n.host, err)
 	}
-	said := notify.Truncate(notify.Defang(notify.Clean(reply.Msg)), 200, notify.Runes)
-	if password := n.password.Reveal(); password != "" {
-		said = strings.ReplaceAll(said, password, "***")
-	}
-	clean := fmt.Errorf("%d %s", reply.Code, said)
+	clean := fmt.Errorf("%d %s", reply.Code, notify.Said(reply.Msg, n.password))
 	if _, ok := errors.AsType[loginError](err); ok {
 		return fmt.Errorf("%s: %w", n.host, loginError{clean})
 	}

@@ -40,6 +40,12 @@ var Kind = kind()
 
 func kind() notify.Kind {
 	k := notify.Define("jira", "Keeps a ticket of each alert in Jira Cloud, Server or Data Center.", open)
+	k.Title = "Jira"
+	k.Abilities = notify.Abilities{Threads: true, Resolve: true, Rich: true, Limit: "32,767 characters"}
+	k.Checks = []notify.Check{
+		{How: notify.BySchema, By: "Atlassian's JSON Schema of its document format from @atlaskit/adf-schema 57.7.22", Test: "TestGolden"},
+		{How: notify.ByFake, By: "a server that speaks the REST API v3, and v2", Test: "TestTheLifeOfAnAlertIsOneTicket"},
+	}
 	k.Follows = true
 	return k
 }
@@ -79,10 +85,7 @@ func open(c Config, env notify.Env) (notify.Notifier, error) {
 		c: c, base: fmt.Sprintf("%s/rest/api/%d", strings.TrimRight(c.URL, "/"), c.API),
 		client: env.HTTP, now: env.Now, log: env.Log, priority: map[tocsin.Level]string{},
 	}
-	if n.log == nil {
-		n.log = slog.New(slog.DiscardHandler)
-	}
-	n.log = n.log.With("receiver", env.Name)
+	n.desk = notify.Desk[string]{Find: n.find, Create: n.create, Follow: n.follow, Gone: gone}
 	for word, name := range c.Priority {
 		level, err := tocsin.ParseLevel(word)
 		if err != nil {
@@ -136,6 +139,7 @@ type notifier struct {
 	now      func() time.Time
 	log      *slog.Logger
 	priority map[tocsin.Level]string // never written after open
+	desk     notify.Desk[string]     // tickets by their key
 }
 
 // Notify writes the ticket or a comment on it. The reference is the ticket's key.
@@ -143,45 +147,11 @@ func (n *notifier) Notify(ctx context.Context, m notify.Message) (string, error)
 	if m.Kind == tocsin.TellCode {
 		return "", notify.Permanent(errors.New("jira: it writes tickets, not to a single person, and proves no address"))
 	}
-	key, err := n.tell(ctx, m)
+	key, err := n.desk.Tell(ctx, m.Ref, m)
 	if err != nil {
 		return "", fmt.Errorf("jira: %w", err)
 	}
 	return key, nil
-}
-
-func (n *notifier) tell(ctx context.Context, m notify.Message) (string, error) {
-	if m.Ref != "" && m.Alert.ID != 0 {
-		err := n.follow(ctx, m.Ref, m)
-		if !gone(err) {
-			return m.Ref, err
-		}
-		// Deleted, or moved to where we see it under another key.
-	}
-	key, err := n.find(ctx, notify.DedupKey(m))
-	switch {
-	case err != nil:
-		return "", err
-	case key != "" && (m.Ref != "" || !first(m)):
-		return key, n.follow(ctx, key, m)
-	case key != "":
-		return key, nil // made by an attempt whose reply was lost
-	case m.Ref != "" && !m.Kind.Calls():
-		return "", notify.Permanent(fmt.Errorf("ticket %s is gone, or the token's user may not see it", word(m.Ref, 40)))
-	}
-	if key, err = n.create(ctx, m); err != nil {
-		return "", err
-	}
-	to, _, err := n.transition(ctx, key, m) // its alert may be further on already
-	if err != nil {
-		return "", err
-	}
-	return key, n.pass(ctx, key, to, m)
-}
-
-// first reports whether the message is what a ticket begins with.
-func first(m notify.Message) bool {
-	return m.Kind == tocsin.TellDigest || m.Kind == tocsin.TellNote || m.Kind == tocsin.TellOpened && m.Alert.Reopened == 0
 }
 
 // follow writes a comment on the ticket, unless it is there, and moves it.
@@ -211,7 +181,7 @@ func (n *notifier) follow(ctx context.Context, key string, m notify.Message) err
 // (https://developer.atlassian.com/cloud/jira/platform/search-and-reconcile/).
 const settle = 30 * time.Second
 
-// create makes the ticket.
+// create makes the ticket, where its alert is by now.
 func (n *notifier) create(ctx context.Context, m notify.Message) (string, error) {
 	body, err := json.Marshal(map[string]any{"fields": n.fields(m)})
 	if err != nil {
@@ -226,7 +196,14 @@ func (n *notifier) create(ctx context.Context, m notify.Message) (string, error)
 		// It may have been made all the same.
 		err = notify.After(err, settle)
 	}
-	return made.Key, err
+	if err != nil {
+		return "", err
+	}
+	to, _, err := n.transition(ctx, made.Key, m)
+	if err != nil {
+		return "", err
+	}
+	return made.Key, n.pass(ctx, made.Key, to, m)
 }
 
 // fields are those of a new ticket.
@@ -238,20 +215,16 @@ func (n *notifier) fields(m notify.Message) map[string]any {
 	fields["summary"] = notify.Truncate(notify.FirstLine(m), summaryMax, notify.UTF16)
 	fields["description"] = n.written(func(room int) document { return description(m, n.now(), room) })
 	fields["labels"] = append([]string{"tocsin", notify.DedupKey(m)}, n.c.Labels...)
-	level := m.Alert.Level
-	if m.Kind == tocsin.TellDigest {
-		level = notify.Worst(m)
-	}
-	if name := n.priority[level]; name != "" && m.Kind != tocsin.TellNote {
+	if name := n.priority[m.Level()]; name != "" && m.Kind != tocsin.TellNote {
 		fields["priority"] = map[string]any{"name": name}
 	}
 	return fields
 }
 
-// find is the key of the oldest ticket with that label, or "". All projects are
+// find is the key of the oldest ticket with the alert's label, or "". All projects are
 // searched, since tickets are moved.
-func (n *notifier) find(ctx context.Context, label string) (string, error) {
-	query := map[string]any{"jql": `labels = "` + label + `" ORDER BY created ASC`, "fields": []string{"key"}, "maxResults": 1}
+func (n *notifier) find(ctx context.Context, m notify.Message) (string, error) {
+	query := map[string]any{"jql": `labels = "` + notify.DedupKey(m) + `" ORDER BY created ASC`, "fields": []string{"key"}, "maxResults": 1}
 	path := "/search"
 	if n.c.API == 3 {
 		path = "/search/jql"
@@ -427,8 +400,8 @@ func (n *notifier) call(ctx context.Context, method, path string, body []byte, i
 
 // gone reports whether there is no such ticket, or none that we may see.
 func gone(err error) bool {
-	status, ok := errors.AsType[*notify.StatusError](err)
-	return ok && (status.Status == http.StatusNotFound || status.Status == http.StatusGone)
+	status := notify.Status(err)
+	return status == http.StatusNotFound || status == http.StatusGone
 }
 
 func word(s string, most int) string {

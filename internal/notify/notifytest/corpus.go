@@ -64,7 +64,30 @@ func Corpus() []Case {
 		note.Text = "Schedule " + p.text + " has a gap."
 		cases = append(cases, Case{p.name + "-in-a-note", note})
 	}
-	return cases
+	return append(cases, longLinks()...)
+}
+
+// longLinks are messages whose links take more room than most receivers have.
+func longLinks() []Case {
+	room := strings.Repeat("x", 1800)
+	m := life()[0].Message
+	m.AlertURL += "?" + room
+	m.Alert.Console += room
+	m.Alert.Documentation += "?" + room
+	actions := m.Actions
+	m.Actions = nil
+	for i := range 12 {
+		a := actions[i%len(actions)]
+		a.URL += "&" + room
+		m.Actions = append(m.Actions, a)
+	}
+	digest := several()[0].Message
+	for range 100 {
+		digest.Digest = append(digest.Digest, notify.Item{Alert: m.Alert, Account: m.Account, URL: m.AlertURL})
+	}
+	note := several()[1].Message
+	note.AlertURL = m.AlertURL
+	return []Case{{"long-links", m}, {"long-links-in-a-digest", digest}, {"long-links-in-a-note", note}}
 }
 
 // poisoned is the message with the payload wherever a finding, an event or a

@@ -39,6 +39,12 @@ var Kind = kind()
 
 func kind() notify.Kind {
 	k := notify.Define("pagerduty", "Opens, acknowledges and resolves incidents of a PagerDuty service.", open)
+	k.Title = "PagerDuty"
+	k.Abilities = notify.Abilities{Threads: true, Resolve: true, Rich: true, Limit: "512 KB, summary 1,024 characters"}
+	k.Checks = []notify.Check{{
+		How: notify.ByFake, By: "a server that keeps the rules of the Events API v2, and a JSON Schema written after PagerDuty's OpenAPI description",
+		Test: "TestTheLifeOfAnAlertIsOneIncident",
+	}}
 	k.Rate, k.Follows = 2, true
 	return k
 }
@@ -161,7 +167,7 @@ func render(m notify.Message, now time.Time) event {
 		Payload: payload{
 			Summary:   notify.Truncate(notify.FirstLine(m), summaryMax, notify.UTF16),
 			Source:    source(m),
-			Severity:  severity(level(m)),
+			Severity:  severity(m.Level()),
 			Timestamp: m.At.UTC().Format("2006-01-02T15:04:05.000Z07:00"),
 			Component: word(m.Alert.Resource.ID),
 			Group:     word(cmp.Or(m.Team, m.Account.Team)),
@@ -197,16 +203,6 @@ func action(m notify.Message) string {
 		return "acknowledge"
 	}
 	return "trigger"
-}
-
-func level(m notify.Message) tocsin.Level {
-	switch m.Kind {
-	case tocsin.TellDigest:
-		return notify.Worst(m)
-	case tocsin.TellNote:
-		return tocsin.Informational
-	}
-	return m.Alert.Level
 }
 
 // severity is PagerDuty's word. A level that nobody knows may be the worst there

@@ -53,7 +53,9 @@ func (i interaction) answer() (a notify.Answer, ok bool) {
 	}
 	pressed := i.Actions[0]
 	do, ours := strings.CutPrefix(pressed.ActionID, actionPrefix)
-	if _, known := buttonOf[notify.Do(do)]; !ours || !known {
+	_, known := buttonOf[notify.Do(do)]
+	_, runs := notify.Do(do).Runs()
+	if !ours || !known && !runs {
 		return a, false
 	}
 	alert, err := strconv.ParseInt(pressed.Value, 10, 64)

@@ -17,7 +17,10 @@ import (
 // Elsewhere what can be done is offered by links in the text: buttons that are
 // links show a warning once they are pressed, where nobody answers Slack
 // (https://github.com/slackapi/node-slack-sdk/issues/869).
-type renderer struct{ buttons bool }
+type renderer struct {
+	buttons bool
+	colours palette
+}
 
 // message makes the payload of a message.
 func (r renderer) message(m notify.Message, now time.Time) message {
@@ -37,7 +40,7 @@ func (r renderer) message(m notify.Message, now time.Time) message {
 	return message{
 		Text:        unmarked(first, headerMax), // the notification on a phone
 		Blocks:      []block{{Type: "header", Text: &header}},
-		Attachments: []attachment{{Color: look.Colour, Fallback: fit(first, headerMax, escape), Blocks: within(parts, totalMax-headerMax)}},
+		Attachments: []attachment{{Color: r.colours.of(m), Fallback: fit(first, headerMax, escape), Blocks: within(parts, totalMax-headerMax)}},
 	}
 }
 
@@ -195,8 +198,12 @@ func (r renderer) actions(m notify.Message) (block, bool) {
 	)
 	for _, a := range m.Actions {
 		known, ok := buttonOf[a.Do]
-		if !ok {
+		run, runs := a.Do.Runs()
+		if !ok && !runs {
 			continue
+		}
+		if runs {
+			known.label, known.style = "Run "+notify.Clean(run), "danger"
 		}
 		label := cmp.Or(notify.Clean(a.Label), known.label)
 		if url := a.Link(); url != "" && len(url) <= urlMax && tame(label) {
@@ -209,6 +216,12 @@ func (r renderer) actions(m notify.Message) (block, bool) {
 		if a.Do == notify.DoExpected || a.Do == notify.DoClose {
 			b.Text = plain(strings.TrimRight(label, "…. ")+"…", labelMax)
 			b.Confirm = sure(m, a.Do)
+		}
+		if runs {
+			b.Confirm = &confirm{
+				Title: plain("Run it?", 100), Text: plain(fmt.Sprintf("%s runs for alert #%d, and your name stands with it on the timeline.", notify.Clean(run), m.Alert.ID), 300),
+				Confirm: plain("Run it", 30), Deny: plain("Not yet", 30),
+			}
 		}
 		buttons = append(buttons, b)
 	}

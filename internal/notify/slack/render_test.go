@@ -286,12 +286,12 @@ func TestButtons(t *testing.T) {
 		m    notify.Message
 		want string
 	}{
-		{"buttons", renderer{true}, m, "[Acknowledge primary 4821] [Escalate 4821] [Expected… 4821?]"},
+		{"buttons", renderer{buttons: true}, m, "[Acknowledge primary 4821] [Escalate 4821] [Expected… 4821?]"},
 		{"links where no answer reaches us", renderer{}, m, "<https://tocsin.example.com/do/3kq9v2?s=MEUCIQDx|Acknowledge>  ·  <https://tocsin.example.com/do/7hw1pz?s=MEQCIBy0|Escalate>  ·  <https://tocsin.example.com/do/9jd4rt?s=MEYCIQCf|Expected>"},
-		{"none on what is over", renderer{true}, closed, ""},
+		{"none on what is over", renderer{buttons: true}, closed, ""},
 		{"no links on what is over", renderer{}, closed, ""},
-		{"nothing that nobody knows", renderer{true}, odd, ""},
-		{"a name where the message has none", renderer{true}, bare, "[Expected… 4821?]"},
+		{"nothing that nobody knows", renderer{buttons: true}, odd, ""},
+		{"a name where the message has none", renderer{buttons: true}, bare, "[Expected… 4821?]"},
 		{"no links without addresses", renderer{}, bare, ""},
 	} {
 		b, ok := tt.r.actions(tt.m)

@@ -27,6 +27,12 @@ var Kind = kind()
 
 func kind() notify.Kind {
 	k := notify.Define("slack", "Posts to a Slack channel or to people, as an app or by an incoming webhook.", open)
+	k.Title = "Slack"
+	k.Abilities = notify.Abilities{Edits: true, Threads: true, Acknowledge: true, Resolve: true, Rich: true, Limit: "12,000 characters"}
+	k.Checks = []notify.Check{
+		{How: notify.BySchema, By: "JSON Schema from @slack/types 3.2.0", Test: "TestGoldenPayloadsAreWhatSlacksTypesSay"},
+		{How: notify.ByFake, By: "a server that speaks Slack's Web API", Test: "TestOneMessageAnAlert"},
+	}
 	k.Rate = 1
 	k.Follows, k.Edits = true, true
 	k.Address = address
@@ -42,21 +48,26 @@ type Config struct {
 	SigningSecret secret.String `json:"signing_secret,omitzero" doc:"The app's signing secret. With it the buttons work by requests from Slack to public_url, /act/ and the receiver's name."`
 	WebhookURL    secret.String `json:"webhook_url,omitzero" doc:"Instead of an app, the incoming webhook of a channel: https://hooks.slack.com/services/… It has neither edits nor buttons."`
 	APIURL        secret.String `json:"api_url,omitzero" doc:"Where Slack's Web API is: https://slack-gov.com/api/ for GovSlack. By default https://slack.com/api/."`
+	Colors        Colors        `json:"colors,omitzero" doc:"Colours of the bar beside a message, by level, instead of tocsin's own: #C62828."`
 }
 
 const webAPI = "https://slack.com/api/"
 
 func open(c Config, env notify.Env) (notify.Notifier, error) {
+	colours, err := c.Colors.palette()
+	if err != nil {
+		return nil, err
+	}
 	if !c.WebhookURL.IsZero() {
-		return openWebhook(c, env)
+		return openWebhook(c, env, renderer{colours: colours})
 	}
 	if err := c.checkApp(); err != nil {
 		return nil, err
 	}
-	return openApp(c, env)
+	return openApp(c, env, renderer{colours: colours})
 }
 
-func openWebhook(c Config, env notify.Env) (notify.Notifier, error) {
+func openWebhook(c Config, env notify.Env, r renderer) (notify.Notifier, error) {
 	for _, s := range []struct {
 		name string
 		set  bool
@@ -74,7 +85,7 @@ func openWebhook(c Config, env notify.Env) (notify.Notifier, error) {
 	if err := notify.CheckURL(c.WebhookURL); err != nil {
 		return nil, fmt.Errorf("webhook_url %w", err)
 	}
-	return &webhook{url: c.WebhookURL, client: env.HTTP, now: env.Now}, nil
+	return &webhook{url: c.WebhookURL, client: env.HTTP, now: env.Now, render: r}, nil
 }
 
 var channelID = regexp.MustCompile(`^[CG][A-Z0-9]{6,20}$`)
@@ -148,10 +159,10 @@ type app struct {
 	actTime time.Duration // for what a button asks for
 }
 
-func openApp(c Config, env notify.Env) (notify.Notifier, error) {
+func openApp(c Config, env notify.Env, r renderer) (notify.Notifier, error) {
 	a := &app{
 		name: env.Name, channel: c.Channel, token: c.Token, api: webAPI, client: env.HTTP, now: env.Now, env: env,
-		signing: c.SigningSecret, actTime: actTime,
+		signing: c.SigningSecret, actTime: actTime, render: r,
 	}
 	if !c.APIURL.IsZero() {
 		a.api = strings.TrimSuffix(c.APIURL.Reveal(), "/") + "/"

@@ -20,6 +20,7 @@ type webhook struct {
 	url    secret.String
 	client *http.Client
 	now    func() time.Time
+	render renderer
 }
 
 // Notify posts the message. Slack gives incoming webhooks no id back, so there
@@ -28,7 +29,7 @@ func (w *webhook) Notify(ctx context.Context, m notify.Message) (string, error) 
 	if m.To != "" || m.Kind == tocsin.TellCode {
 		return "", notify.Permanent(errors.New("slack: an incoming webhook cannot tell single people; set token instead"))
 	}
-	body, err := json.Marshal(renderer{}.message(m, w.now()))
+	body, err := json.Marshal(w.render.message(m, w.now()))
 	if err != nil {
 		return "", notify.Permanent(fmt.Errorf("slack: %w", err))
 	}

@@ -26,6 +26,12 @@ var Kind = kind()
 
 func kind() notify.Kind {
 	k := notify.Define("sms", "Sends text messages by Twilio or AWS End User Messaging.", open)
+	k.Title = "Text messages (SMS)"
+	k.Abilities = notify.Abilities{Acknowledge: true, Limit: "160 characters, one part"}
+	k.Checks = []notify.Check{
+		{How: notify.ByFake, By: "a server that signs and answers as Twilio's API does", Test: "TestPromisesOverTwilio"},
+		{How: notify.ByFake, By: "a server that checks signatures as AWS End User Messaging does", Test: "TestPromisesOverAWS"},
+	}
 	k.Patience = phone.Patience
 	k.Address = phone.Number
 	k.Burst = 5

@@ -10,7 +10,6 @@ package teams
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -32,6 +31,12 @@ var Kind = kind()
 
 func kind() notify.Kind {
 	k := notify.Define("teams", "Posts to a Microsoft Teams channel or chat by the webhook of a workflow.", open)
+	k.Title = "Microsoft Teams"
+	k.Abilities = notify.Abilities{Resolve: true, Rich: true, Limit: "28 KB"}
+	k.Checks = []notify.Check{
+		{How: notify.BySchema, By: "JSON Schema from adaptivecards 3.0.6", Test: "TestGoldenCardsAreWhatMicrosoftsLibraryReads"},
+		{How: notify.ByFake, By: "a server that keeps the published rules for workflows' webhooks", Test: "TestCards"},
+	}
 	k.Rate = 0.5
 	return k
 }
@@ -91,7 +96,7 @@ func render(m notify.Message, now time.Time) ([]byte, error) {
 	listed := min(len(m.Digest), listedMax)
 	for try := 0; ; try++ {
 		room := valueMax[min(try, len(valueMax)-1)]
-		body, err := encode(post(content(m, now, room, listed)))
+		body, err := notify.JSON(post(content(m, now, room, listed)))
 		if err != nil || len(body) <= sizeMax {
 			return body, err
 		}
@@ -102,15 +107,6 @@ func render(m notify.Message, now time.Time) ([]byte, error) {
 			listed /= 2
 		}
 	}
-}
-
-// encode leaves <, > and & as they are: written as escapes they take six bytes.
-func encode(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	err := e.Encode(v)
-	return bytes.TrimSpace(b.Bytes()), err
 }
 
 // A message is what the trigger of the workflow wants.

@@ -22,6 +22,12 @@ var Kind = kind()
 
 func kind() notify.Kind {
 	k := notify.Define("voice", "Calls by phone, by Twilio or AWS End User Messaging.", open)
+	k.Title = "Phone calls"
+	k.Abilities = notify.Abilities{Acknowledge: true, Limit: "what is said in about half a minute"}
+	k.Checks = []notify.Check{
+		{How: notify.ByFake, By: "a server that signs and answers as Twilio's API does", Test: "TestPromisesOverTwilio"},
+		{How: notify.ByFake, By: "a server that checks signatures as AWS End User Messaging does", Test: "TestPromisesOverAWS"},
+	}
 	k.Patience = phone.Patience
 	k.Address = phone.Number
 	k.Burst = 3

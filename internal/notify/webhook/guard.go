@@ -2,16 +2,13 @@ package webhook
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
-	"syscall"
-	"time"
 
+	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
 
@@ -62,80 +59,10 @@ func guarded(given *http.Client, address string, allowPrivate bool, names *net.R
 		}
 		return &client, nil
 	}
-	if strings.EqualFold(u.Hostname(), "localhost") || proxied(transport, u) {
+	if strings.EqualFold(u.Hostname(), "localhost") {
 		return &client, nil
 	}
-	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second, Control: refusePrivate, Resolver: names}
-	transport.DialContext = dialer.DialContext
-	transport.DialTLSContext = nil
-	return &client, nil
-}
-
-func proxied(t *http.Transport, u *url.URL) bool {
-	if t.Proxy == nil {
-		return false
-	}
-	proxy, err := t.Proxy(&http.Request{Method: http.MethodPost, URL: u, Header: http.Header{}})
-	return err == nil && proxy != nil
-}
-
-// A privateError says that a name led to an address that is not public.
-type privateError struct{ address netip.Addr }
-
-func (e *privateError) Error() string {
-	return fmt.Sprintf("the host leads to %s, which is not a public address; if it is meant, set allow_private: true", e.address)
-}
-
-// refusePrivate is net.Dialer's Control: it sees the address that is about to be
-// dialled.
-func refusePrivate(_, address string, _ syscall.RawConn) error {
-	at, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return fmt.Errorf("dial address: %w", err)
-	}
-	if addr := at.Addr(); !public(addr) {
-		return &privateError{addr}
-	}
-	return nil
+	return notify.PublicOnly(&client, names), nil
 }
 
 var metadataIPv6 = netip.MustParseAddr("fd00:ec2::254")
-
-// notPublic are the ranges that netip has no question for
-// (https://www.iana.org/assignments/iana-ipv4-special-registry and its twin for IPv6).
-var notPublic = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"),
-	netip.MustParsePrefix("100.64.0.0/10"), // carrier-grade NAT
-	netip.MustParsePrefix("192.0.0.0/24"),
-	netip.MustParsePrefix("192.0.2.0/24"),
-	netip.MustParsePrefix("192.88.99.0/24"),
-	netip.MustParsePrefix("198.18.0.0/15"),
-	netip.MustParsePrefix("198.51.100.0/24"),
-	netip.MustParsePrefix("203.0.113.0/24"),
-	netip.MustParsePrefix("240.0.0.0/4"),
-	netip.MustParsePrefix("64:ff9b:1::/48"),
-	netip.MustParsePrefix("100::/64"),
-	netip.MustParsePrefix("2001::/23"),
-	netip.MustParsePrefix("2001:db8::/32"),
-	netip.MustParsePrefix("fec0::/10"),
-}
-
-var (
-	nat64 = netip.MustParsePrefix("64:ff9b::/96")
-	sixTo = netip.MustParsePrefix("2002::/16")
-)
-
-// public reports whether a is an address of the public internet. An IPv4 address
-// within an IPv6 one is judged as what it is.
-func public(a netip.Addr) bool {
-	a = a.Unmap().WithZone("")
-	bytes := a.As16()
-	switch {
-	case !a.Is4() && nat64.Contains(a):
-		return public(netip.AddrFrom4([4]byte(bytes[12:])))
-	case !a.Is4() && sixTo.Contains(a):
-		return public(netip.AddrFrom4([4]byte(bytes[2:6])))
-	}
-	return a.IsGlobalUnicast() && !a.IsPrivate() && !a.IsLinkLocalUnicast() &&
-		!slices.ContainsFunc(notPublic, func(p netip.Prefix) bool { return p.Contains(a) })
-}

@@ -19,13 +19,17 @@
 //	  "team": "payments",            owns the alert
 //	  "on_call": ["ana", "bo"],      of the team, at the moment
 //	  "seen": 3,                     earlier alerts of the type in the account
+//	  "by": "ana",                   who approved an action
 //	  "actions": [{"do": "acknowledge", "label": "Acknowledge", "url": "https://…"}],
 //	  "digest": [{"text", "alert", "account", "link"}],   the alerts of a digest, worst first
 //	  "digest_more": 12,             those that there was no room for
 //	  "note": "Nobody is on call …"  what a note says in full
 //	}
 //
-// The last seven are there only where there is something to say.
+// The last eight are there only where there is something to say.
+//
+// Settings may have another body in its place: a template of their own, or what an
+// input transformer makes of the event.
 package webhook
 
 import (
@@ -54,6 +58,9 @@ var Kind = kind()
 
 func kind() notify.Kind {
 	k := notify.Define("webhook", "Posts JSON to an HTTP endpoint, signed with HMAC-SHA256.", open)
+	k.Title = "Webhook"
+	k.Abilities = notify.Abilities{Resolve: true, Rich: true, Limit: "256 KiB"}
+	k.Checks = []notify.Check{{How: notify.ByFake, By: "a server that checks signatures as Standard Webhooks say, with their libraries' own example", Test: "TestSignatureOfTheSpecification"}}
 	k.Follows = true
 	return k
 }
@@ -61,9 +68,14 @@ func kind() notify.Kind {
 // Config are the settings of a webhook receiver.
 type Config struct {
 	URL          secret.String            `json:"url" doc:"Where to post: https://host/path. http:// only to localhost or a written-out IP address."`
-	Secret       secret.String            `json:"secret,omitzero" doc:"Key of the signature: whsec_ and base64, or any text. Without it nothing is signed."`
+	Secret       secret.String            `json:"secret,omitzero" doc:"Key of the signature: whsec_ and base64 of 24 to 64 bytes, or any text. Several whsec_ keys, with spaces between them, sign each: so keys are changed. Without it nothing is signed."`
 	Headers      map[string]secret.String `json:"headers,omitempty" doc:"More headers, such as Authorization."`
 	AllowPrivate bool                     `json:"allow_private,omitempty" doc:"Allow a host name that leads to a private, loopback or link-local address."`
+	Method       string                   `json:"method,omitempty" doc:"POST, PUT or PATCH." default:"POST"`
+	ContentType  string                   `json:"content_type,omitempty" doc:"Media type of the body: values are escaped as it wants." default:"application/json"`
+	Body         string                   `json:"body,omitempty" doc:"A template of the body, with {{path}} where a value of the JSON document goes, such as {{text}}, {{alert.level}}, {{links.alert}}; {{message}} is all of it as text."`
+	Template     string                   `json:"template,omitempty" doc:"A body by name: chime."`
+	Input        *notify.Input            `json:"input,omitempty" doc:"Send what an EventBridge input transformer makes of the alert's newest event. What is about no event gets the body."`
 }
 
 const timeout = 10 * time.Second
@@ -76,23 +88,72 @@ func open(c Config, env notify.Env) (notify.Notifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &notifier{url: c.URL, client: client, now: env.Now, fixed: http.Header{}}
+	n := &notifier{url: c.URL, client: client, now: env.Now, fixed: http.Header{}, method: c.Method}
+	switch c.Method {
+	case "":
+		n.method = http.MethodPost
+	case http.MethodPost, http.MethodPut, http.MethodPatch:
+	default:
+		return nil, fmt.Errorf("method: %q is none of POST, PUT, PATCH", c.Method)
+	}
+	if err := n.headed(c); err != nil {
+		return nil, err
+	}
+	if err := n.shaped(c); err != nil {
+		return nil, err
+	}
+	if n.keys, err = signingKeys(c.Secret.Reveal()); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+// headed reads the headers that every request has.
+func (n *notifier) headed(c Config) error {
 	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
 		if err := checkHeader(name, c.Headers[name].Reveal()); err != nil {
-			return nil, fmt.Errorf("headers: %w", err)
+			return fmt.Errorf("headers: %w", err)
 		}
 		n.fixed.Set(name, c.Headers[name].Reveal())
 	}
-	if n.fixed.Get("Content-Type") == "" {
+	switch {
+	case c.ContentType == "":
+	case n.fixed.Get("Content-Type") != "":
+		return errors.New("headers: Content-Type is set by content_type")
+	default:
+		if err := checkHeader("Content-Type", c.ContentType); err != nil {
+			return fmt.Errorf("content_type: %w", err)
+		}
+		n.fixed.Set("Content-Type", c.ContentType)
+	}
+	if n.typed = n.fixed.Get("Content-Type") != ""; !n.typed {
 		n.fixed.Set("Content-Type", "application/json")
 	}
 	if n.fixed.Get("User-Agent") == "" {
 		n.fixed.Set("User-Agent", "tocsin")
 	}
-	if n.key, err = signingKey(c.Secret.Reveal()); err != nil {
-		return nil, err
+	return nil
+}
+
+// shaped reads what the body is, if it is not the document.
+func (n *notifier) shaped(c Config) (err error) {
+	text := c.Body
+	if c.Template != "" {
+		if text != "" {
+			return errors.New("template: body is set too; want one of them")
+		}
+		var known bool
+		if text, known = shipped[c.Template]; !known {
+			return fmt.Errorf("template: %q is none of %s", c.Template, strings.Join(slices.Sorted(maps.Keys(shipped)), ", "))
+		}
 	}
-	return n, nil
+	if text != "" {
+		if n.template, err = parse(text, n.fixed.Get("Content-Type")); err != nil {
+			return err
+		}
+	}
+	n.shaper, err = c.Input.Shaper()
+	return err
 }
 
 // reserved are the headers that we set ourselves.
@@ -121,27 +182,51 @@ func checkHeader(name, value string) error {
 	return nil
 }
 
-// signingKey is the key's bytes: what follows whsec_ is base64, as Standard
-// Webhooks write keys; anything else is taken as it is.
-func signingKey(text string) ([]byte, error) {
-	encoded, ok := strings.CutPrefix(text, "whsec_")
-	if !ok {
-		return []byte(text), nil
+// Standard Webhooks want keys of so many bytes.
+const keyMin, keyMax = 24, 64
+
+// signingKeys are the keys' bytes: what follows whsec_ is base64, as Standard
+// Webhooks write keys; anything else is one key and taken as it is.
+func signingKeys(text string) ([][]byte, error) {
+	const prefix = "whsec_"
+	if text == "" {
+		return nil, nil
 	}
-	key, err := base64.StdEncoding.DecodeString(encoded)
-	if err != nil || len(key) == 0 {
-		return nil, errors.New("secret begins with whsec_ but is not base64 after it")
+	if !strings.HasPrefix(text, prefix) {
+		return [][]byte{[]byte(text)}, nil
 	}
-	return key, nil
+	var keys [][]byte
+	for word := range strings.FieldsSeq(text) {
+		encoded, ok := strings.CutPrefix(word, prefix)
+		key, err := base64.StdEncoding.DecodeString(encoded)
+		switch {
+		case !ok:
+			return nil, errors.New("secret has several keys, of which one does not begin with whsec_")
+		case err != nil || len(key) == 0:
+			return nil, errors.New("secret begins with whsec_ but is not base64 after it")
+		case len(key) < keyMin || len(key) > keyMax:
+			return nil, fmt.Errorf("secret is a key of %d bytes; Standard Webhooks want %d to %d", len(key), keyMin, keyMax)
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
 }
 
 type notifier struct {
 	url    secret.String
 	client *http.Client
 	now    func() time.Time
+	method string
 	fixed  http.Header // headers of every request; never written after open
-	key    []byte      // empty: not signed
+	typed  bool        // the settings say the content type
+	keys   [][]byte    // none: not signed
+
+	template *template      // nil: the document itself
+	shaper   *notify.Shaper // nil: not of the event
 }
+
+// ReadsEvent reports whether something is made of the event itself.
+func (n *notifier) ReadsEvent() bool { return n.shaper != nil }
 
 // body is what is sent.
 type body struct {
@@ -159,6 +244,7 @@ type body struct {
 	Team     string          `json:"team,omitempty"`
 	OnCall   []string        `json:"on_call,omitempty"`
 	Seen     int64           `json:"seen,omitempty"`
+	By       string          `json:"by,omitempty"`
 	Actions  []action        `json:"actions,omitempty"`
 	Digest   []item          `json:"digest,omitempty"`
 	More     int             `json:"digest_more,omitempty"`
@@ -195,12 +281,12 @@ type links struct {
 	Documentation string `json:"documentation,omitempty"`
 }
 
-func render(m notify.Message) ([]byte, error) {
+func renderWithin(m notify.Message, most int) ([]byte, error) {
 	b := body{
 		Version: 1, ID: m.ID, Kind: m.Kind, At: tocsin.Millis(m.At), Text: notify.FirstLine(m),
 		Alert: &m.Alert, Account: accountOf(m.Alert, m.Account), Changes: m.Changes,
 		Links:    links{notify.AlertLink(m), notify.ConsoleLink(m), notify.DocumentationLink(m)},
-		Receiver: m.Receiver, Why: m.Why, Team: m.Team, OnCall: m.OnCall, Seen: m.Seen,
+		Receiver: m.Receiver, Why: m.Why, Team: m.Team, OnCall: m.OnCall, Seen: m.Seen, By: m.By,
 	}
 	if b.Changes == nil {
 		b.Changes = []tocsin.Change{}
@@ -220,14 +306,14 @@ func render(m notify.Message) ([]byte, error) {
 	case tocsin.TellNote:
 		b.Alert, b.Note = nil, m.Text
 	}
-	if b.weight() <= bodyMax {
-		if text, err := json.Marshal(b); err != nil || len(text) <= bodyMax {
+	if b.weight() <= most {
+		if text, err := json.Marshal(b); err != nil || len(text) <= most {
 			return text, err
 		}
 	}
 	b.cut()
 	for {
-		if text, err := json.Marshal(b); err != nil || len(text) <= bodyMax || len(b.Digest) == 0 {
+		if text, err := json.Marshal(b); err != nil || len(text) <= most || len(b.Digest) == 0 {
 			return text, err
 		}
 		kept := len(b.Digest) / 2
@@ -256,7 +342,7 @@ func (b *body) cut() {
 		cutAlert(b.Alert)
 	}
 	cutAccount(&b.Account)
-	for _, s := range []*string{&b.Why, &b.Receiver, &b.Team} {
+	for _, s := range []*string{&b.Why, &b.Receiver, &b.Team, &b.By} {
 		*s = short(*s)
 	}
 	b.Note = notify.Truncate(notify.Clean(b.Note), 4000, notify.Runes)
@@ -352,18 +438,39 @@ func (n *notifier) Notify(ctx context.Context, m notify.Message) (string, error)
 	if m.Kind == tocsin.TellCode {
 		return "", notify.Permanent(errors.New("webhook: a code proves a person's address, and this is nobody's"))
 	}
-	text, err := render(m)
+	text, contentType, err := n.body(m)
 	if err != nil {
 		return "", notify.Permanent(fmt.Errorf("webhook: %w", err))
 	}
-	_, err = notify.Post(ctx, n.client, n.url.Reveal(), n.headers(m.ID, text), text)
-	if blocked, ok := errors.AsType[*privateError](err); ok {
+	h := n.headers(m.ID, text)
+	if contentType != "" {
+		h["Content-Type"] = []string{contentType}
+	}
+	_, err = notify.Request{Method: n.method, URL: n.url.Reveal(), Headers: h, Body: text}.Send(ctx, n.client)
+	if blocked, ok := errors.AsType[*notify.PrivateError](err); ok {
 		return "", notify.Permanent(fmt.Errorf("webhook: %w", blocked))
 	}
 	if err != nil {
 		return "", fmt.Errorf("webhook: %w", err)
 	}
 	return "", nil
+}
+
+// body is what is sent, with its media type where the settings do not say it.
+func (n *notifier) body(m notify.Message) (text []byte, contentType string, err error) {
+	switch {
+	case n.shaper != nil && (len(m.Event) > 0 || n.template == nil):
+		text, err = n.shaper.Shape(m)
+		if err == nil && !n.typed && !json.Valid(text) {
+			contentType = "text/plain; charset=utf-8"
+		}
+		return text, contentType, err
+	case n.template != nil:
+		text, err = n.template.render(m, n.now())
+		return text, "", err
+	}
+	text, err = render(m)
+	return text, "", err
 }
 
 // headers are those of one attempt. The keys are in canonical form, so that Set
@@ -377,14 +484,20 @@ func (n *notifier) headers(id string, text []byte) http.Header {
 	h["Webhook-Id"] = ids
 	stamp := strconv.FormatInt(n.now().Unix(), 10)
 	h["Webhook-Timestamp"] = []string{stamp}
-	if len(n.key) > 0 {
-		h["Webhook-Signature"] = []string{"v1," + Sign(n.key, ids[0], stamp, text)}
+	if len(n.keys) > 0 {
+		signatures := make([]string, 0, len(n.keys))
+		for _, key := range n.keys {
+			signatures = append(signatures, "v1,"+Sign(key, ids[0], stamp, text))
+		}
+		h["Webhook-Signature"] = []string{strings.Join(signatures, " ")}
 	}
 	return h
 }
 
+// headerSafe keeps ids within what a header takes, and without the full stop that
+// parts what is signed.
 func headerSafe(r rune) rune {
-	if r <= ' ' || r > '~' {
+	if r <= ' ' || r > '~' || r == '.' {
 		return '_'
 	}
 	return r

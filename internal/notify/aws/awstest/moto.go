@@ -1,0 +1,137 @@
+package awstest
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/tocsin-sec/tocsin/internal/notify/aws"
+	"github.com/tocsin-sec/tocsin/internal/notify/notifytest"
+	"github.com/tocsin-sec/tocsin/internal/secret"
+)
+
+// MotoVariable names the environment variable that says where moto_server is.
+const MotoVariable = "TOCSIN_MOTO"
+
+// A Moto is a server of moto's, which others take for AWS in their tests
+// (https://docs.getmoto.org).
+type Moto struct {
+	URL string
+	// Config makes clients that reach it, to make a resource and to look at what is
+	// there.
+	Config sdk.Config
+	// Settings reach it as a receiver does.
+	Settings aws.Settings
+}
+
+// StartMoto starts moto_server on a free port; it ends with the test. Without
+// TOCSIN_MOTO the test is skipped.
+func StartMoto(t *testing.T) *Moto {
+	t.Helper()
+	path := os.Getenv(MotoVariable)
+	if path == "" {
+		t.Skipf("set %s to the path of moto_server (pip install 'moto[server]==5.2.1'), or run scripts/moto.sh", MotoVariable)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = l.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	server := exec.CommandContext(ctx, path, "-H", "127.0.0.1", "-p", port)
+	server.Stdout, server.Stderr = io.Discard, io.Discard
+	if err := server.Start(); err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		_ = server.Wait()
+	})
+	m := &Moto{URL: "http://" + address}
+	m.await(t)
+	m.Settings = aws.Settings{EndpointURL: m.URL, AccessKeyID: KeyID, SecretAccessKey: secret.New(Secret), Region: Region}
+	m.Config = sdk.Config{Region: Region, BaseEndpoint: &m.URL, Credentials: credentials.NewStaticCredentialsProvider(KeyID, Secret, "")}
+	return m
+}
+
+// await returns once the server answers.
+func (m *Moto) await(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.URL+"/moto-api/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp, err := http.DefaultClient.Do(req); err == nil {
+			_ = resp.Body.Close()
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatal("moto_server did not answer within a minute")
+		case <-tick.C:
+		}
+	}
+}
+
+// Ask makes a request by hand, for services of which there is no client here, and
+// for moto's own pages.
+func (m *Moto) Ask(t *testing.T, service, method, path, contentType, body string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, m.URL+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if service != "" {
+		// By this moto knows which service is asked; it believes every signature.
+		req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+KeyID+"/20260612/"+Region+"/"+service+"/aws4_request, SignedHeaders=host, Signature=0")
+	}
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode/100 != 2 {
+		t.Fatalf("moto: %s %s: %s %v\n%.500s", method, path, resp.Status, err, answer)
+	}
+	return string(answer)
+}
+
+// Send sends the target's first message to moto and gives what it is called there,
+// and the message.
+func (p Target) Send(t *testing.T, m *Moto) (ref, id string) {
+	t.Helper()
+	n, err := p.Open(m.Settings, notifytest.Env(t, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := p.First()
+	ref, err = n.Notify(t.Context(), first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ref, first.ID
+}
