@@ -8,3 +8,6 @@ func NewReaderOf(r io.Reader, limit int) *Reader {
 	reader.limit = limit
 	return reader
 }
+
+// MaxWaiting is how many deliveries of a door may wait at once.
+const MaxWaiting = maxWaiting

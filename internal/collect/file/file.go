@@ -23,7 +23,13 @@ import (
 )
 
 // Kind is the way in by files.
-var Kind = collect.Define("file", "Takes in the events in files, once: JSON, NDJSON, GuardDuty's export to S3, answers of GetFindings; gzip or not.", open)
+var Kind = kind()
+
+func kind() collect.Kind {
+	k := collect.Define("file", "Takes in the events in files, once: JSON, NDJSON, GuardDuty's export to S3, answers of GetFindings; gzip or not.", open)
+	k.Title = "Files"
+	return k
+}
 
 // Config is what can be set.
 type Config struct {

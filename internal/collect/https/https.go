@@ -3,7 +3,8 @@
 //
 // A request is a POST to /in/<source> with the source's token in a header, or to
 // /in/<source>/<token>. Its body is whatever [collect.Split] reads, gzip or not,
-// of any content type. The answer is JSON and says what became of each event.
+// of any content type, or a form, which is one event and takes a map to be
+// understood. The answer is JSON and says what became of each event.
 //
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-api-destinations.html
 package https
@@ -15,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"mime"
 	"net/http"
 	"net/textproto"
 	"strconv"
@@ -27,7 +29,13 @@ import (
 )
 
 // Kind is the way in by HTTPS.
-var Kind = collect.Define("https", "Takes in events by HTTPS: from an EventBridge API destination, or from anything that can post JSON.", open)
+var Kind = kind()
+
+func kind() collect.Kind {
+	k := collect.Define("https", "Takes in events by HTTPS: from an EventBridge API destination, or from anything that can post JSON or a form.", open)
+	k.Title = "HTTPS"
+	return k
+}
 
 // Config is what can be set.
 type Config struct {
@@ -185,6 +193,9 @@ func (s *source) events(r *http.Request, body []byte) ([]tocsin.Event, *refusal)
 	}
 	now := s.env.Now()
 	events := make([]tocsin.Event, 0, 1)
+	if isForm(r, body) {
+		return append(events, tocsin.Event{Source: s.env.Name, Via: via, ReceivedAt: now, Raw: body, Envelope: key}), nil
+	}
 	for p := range collect.Pieces(body) {
 		if len(events) == maxEvents {
 			return nil, &refusal{
@@ -207,6 +218,17 @@ func (s *source) events(r *http.Request, body []byte) ([]tocsin.Event, *refusal)
 		}
 	}
 	return events, nil
+}
+
+// isForm tells a form by its fields; that the request says so is not enough, since
+// curl says it of everything.
+func isForm(r *http.Request, body []byte) bool {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/x-www-form-urlencoded" {
+		return false
+	}
+	_, ok := collect.Form(body)
+	return ok
 }
 
 // answer is what a sender whose events were taken is told.

@@ -229,6 +229,34 @@ func TestGzip(t *testing.T) {
 	}
 }
 
+func TestForms(t *testing.T) {
+	t.Parallel()
+	const form = "SourceName=web-1&SourceStatus=Open"
+	for _, tt := range []struct {
+		name, body, contentType string
+		unreadable              bool
+		events                  int
+	}{
+		{"a form is one event, as it was sent", form, "application/x-www-form-urlencoded", false, 1},
+		{"with a character set", form, "application/x-www-form-urlencoded; charset=UTF-8", false, 1},
+		{"JSON that curl calls a form", `{"a":1}{"b":2}`, "application/x-www-form-urlencoded", false, 2},
+		{"what only says that it is a form", "hello", "application/x-www-form-urlencoded", true, 1},
+		{"what does not say that it is one", form, "text/plain", true, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var j journal
+			h, _ := running(t, https.Config{}, j.take)
+			if w := post(h, inPath, tt.body, "Content-Type", tt.contentType); w.Code != 202 {
+				t.Fatalf("answer %d %s", w.Code, w.Body)
+			}
+			if len(j.events) != tt.events || (j.events[0].Unreadable != "") != tt.unreadable || (tt.events == 1 && string(j.events[0].Raw) != tt.body) {
+				t.Errorf("events %+v", j.events)
+			}
+		})
+	}
+}
+
 func TestEnvelope(t *testing.T) {
 	t.Parallel()
 	const event = `{"id":"c547bc5c","detail-type":"GuardDuty Finding","source":"aws.guardduty"}`

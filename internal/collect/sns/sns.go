@@ -35,7 +35,13 @@ import (
 )
 
 // Kind is the way in by SNS.
-var Kind = collect.Define("sns", "Takes in messages that Amazon SNS posts over HTTPS, verifies their signatures and confirms subscriptions.", open)
+var Kind = kind()
+
+func kind() collect.Kind {
+	k := collect.Define("sns", "Takes in messages that Amazon SNS posts over HTTPS, verifies their signatures and confirms subscriptions.", open)
+	k.Title = "Amazon SNS"
+	return k
+}
 
 // Config is what can be set.
 type Config struct {

@@ -1,0 +1,120 @@
+package collect_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/collect"
+	"github.com/tocsin-sec/tocsin/internal/secret"
+)
+
+// doorEnv is that of a source "prom" whose token was made here.
+func doorEnv(admits func(string) bool) collect.Env {
+	return collect.Env{
+		Name: "prom", Log: slog.New(slog.DiscardHandler), Now: time.Now, PublicURL: "https://tocsin.example.com/in/prom",
+		Handle: func(http.Handler) {}, Admits: admits,
+		Token: func() (secret.String, error) { return secret.New("the-newest-of-its-tokens"), nil },
+	}
+}
+
+// A token may be anything that somebody's generator gave: its URL is taken as the
+// source itself tells it.
+func TestADoorKnowsItsTokenHoweverItIsSpelled(t *testing.T) {
+	t.Parallel()
+	for _, token := range []string{"0123456789abcdef", "c2/VjcmV0+c2VjcmV0=", "per%cent%2Fage&more?#", "ein schlüssel mit blanks"} {
+		d, err := collect.NewDoor(doorEnv(nil), secret.New(token))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, tt := range []struct {
+			name, url string
+			header    [2]string
+			rest      string
+			ok        bool
+		}{
+			{"in the path", d.URL(true), [2]string{}, "", true},
+			{"before more of the path", d.URL(true) + "/api/v2/alerts", [2]string{}, "api/v2/alerts", true},
+			{"in a header", "https://tocsin.example.com/in/prom/api/v2/alerts", [2]string{"X-Api-Key", token}, "api/v2/alerts", true},
+			{"as a bearer token", "https://tocsin.example.com/in/prom/api/v2/alerts", [2]string{"Authorization", "bearer " + token}, "api/v2/alerts", true},
+			{"as PagerDuty has it", "https://tocsin.example.com/in/prom/v2/enqueue", [2]string{"Authorization", "Token token=" + token}, "v2/enqueue", true},
+			{"in a header of another scheme", "https://tocsin.example.com/in/prom/x", [2]string{"Authorization", "Digest " + token}, "x", false},
+			{"with more behind it", d.URL(true) + "x", [2]string{}, "", false},
+			{"only its beginning", "https://tocsin.example.com/in/prom/" + url.PathEscape(token[:4]), [2]string{}, "", false},
+			{"none", "https://tocsin.example.com/in/prom", [2]string{}, "", false},
+			{"nothing but a slash", "https://tocsin.example.com/in/prom/", [2]string{}, "", false},
+		} {
+			r := httptest.NewRequest(http.MethodPost, tt.url, nil)
+			if tt.header[0] != "" {
+				r.Header.Set(tt.header[0], tt.header[1])
+			}
+			rest, ok := d.Admit(r)
+			if ok != tt.ok || ok && rest != tt.rest {
+				t.Errorf("%s, %s: %q, admitted: %v; want %q, %v", token, tt.name, rest, ok, tt.rest, tt.ok)
+			}
+		}
+	}
+}
+
+// While senders are given a new token, the one before it is as good.
+func TestADoorAdmitsTheTokenBefore(t *testing.T) {
+	t.Parallel()
+	d, err := collect.NewDoor(doorEnv(func(token string) bool { return strings.HasSuffix(token, "-of-its-tokens") }), secret.String{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for token, want := range map[string]bool{"the-newest-of-its-tokens": true, "an-older-of-its-tokens": true, "a-guess": false, "": false} {
+		if _, ok := d.Admit(httptest.NewRequest(http.MethodPost, "/in/prom/"+token, nil)); ok != want {
+			t.Errorf("token %q is admitted: %v, want %v", token, ok, want)
+		}
+	}
+}
+
+func TestADoorThatIsFullOrClosedTakesNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d, err := collect.NewDoor(doorEnv(nil), secret.New("0123456789abcdef"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.Deliver(t.Context(), tocsin.Event{}); !errors.Is(err, collect.ErrStopped) {
+			t.Errorf("before it runs: %v, want %v", err, collect.ErrStopped)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var calls atomic.Int64
+		gate := make(chan struct{})
+		go func() {
+			_ = d.Run(ctx, func(_ context.Context, events ...tocsin.Event) ([]tocsin.Receipt, error) {
+				calls.Add(1)
+				<-gate
+				return make([]tocsin.Receipt, len(events)), nil
+			})
+		}()
+		synctest.Wait()
+		if _, err := d.Deliver(t.Context()); err != nil || calls.Load() != 0 {
+			t.Errorf("no event at all: %v, and the sink was called %d times", err, calls.Load())
+		}
+		for range collect.MaxWaiting {
+			go func() { _, _ = d.Deliver(t.Context(), tocsin.Event{}) }()
+		}
+		synctest.Wait()
+		if _, err := d.Deliver(t.Context(), tocsin.Event{}); !errors.Is(err, collect.ErrBusy) || calls.Load() != collect.MaxWaiting {
+			t.Errorf("one more than may wait: %v with %d waiting, want %v", err, calls.Load(), collect.ErrBusy)
+		}
+		close(gate)
+		synctest.Wait()
+		if _, err := d.Deliver(t.Context(), tocsin.Event{}); err != nil {
+			t.Errorf("once they are done: %v", err)
+		}
+		cancel()
+	})
+}

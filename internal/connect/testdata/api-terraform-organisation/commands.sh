@@ -1,0 +1,3 @@
+export TF_VAR_key='Zm9yIHRlc3RzIGFsb25lLCBhbmQgbm90IGEgc2VjcmV0'
+terraform init
+terraform apply
