@@ -76,3 +76,45 @@ func TestAnEventThatMeansAnAlertThatIsThere(t *testing.T) {
 		}
 	}
 }
+
+// A source that tells of an alert for as long as it goes on may have called it over
+// too soon.
+func TestWhatStandsAfterItsEndGoesOn(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
+	fires := tocsin.Detection{Key: "k", Dialect: "prometheus", Title: "The disk is full", Level: tocsin.High, Count: 1, UpdatedAt: now, Stands: true}
+	over := tocsin.Detection{Key: "k", Intent: tocsin.IntentClose, Over: true, OverReason: "recovered", UpdatedAt: now.Add(time.Hour)}
+	once := fires
+	once.Stands = false
+	open, _ := tocsin.Alert{}.Fold(fires, now)
+	closed, _ := open.Fold(over, now.Add(time.Hour))
+	noted := open
+	noted.Terms = &tocsin.Terms{MarkOver: true}
+	noted, _ = noted.Fold(over, now.Add(time.Hour))
+	byPerson, err := open.Close("ana", tocsin.ReasonFixed, now.Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name    string
+		before  tocsin.Alert
+		news    tocsin.Detection
+		after   time.Duration
+		verdict tocsin.Verdict
+		id      bool // it is the alert that it was
+	}{
+		{"under way as it ended", closed, fires, 2 * time.Minute, tocsin.Appended, true},
+		{"told of again", closed, fires, 2*time.Minute + time.Millisecond, tocsin.Opened, true},
+		{"told of again when it would not reopen any more", closed, fires, 11 * time.Minute, tocsin.Opened, false},
+		{"a version that is only late", closed, once, 5 * time.Minute, tocsin.Appended, true},
+		{"closed by a person", byPerson, fires, 5 * time.Minute, tocsin.Appended, true},
+		{"only noted as over", noted, fires, 5 * time.Minute, tocsin.Appended, true},
+		{"still open", open, fires, 5 * time.Minute, tocsin.Appended, true},
+	} {
+		tt.before.ID = 7
+		got, act := tt.before.Fold(tt.news, now.Add(time.Hour+tt.after))
+		if act.Verdict != tt.verdict || (got.ID == 7) != tt.id || got.Stands {
+			t.Errorf("%s: %s, alert %d, stands %v; want %s", tt.name, act.Verdict, got.ID, got.Stands, tt.verdict)
+		}
+	}
+}

@@ -115,6 +115,21 @@ func (a *api) applyPolicy(ctx context.Context, in changeAlert) (tocsin.Alert, er
 	return a.act.ApplyPolicy(ctx, in.ID, in.ask())
 }
 
+// ActionRun is the body that approves an action.
+type ActionRun struct {
+	AlertChange
+	Action string `json:"action" jsonschema:"minLength=1,example=isolate-instance" doc:"The action, one of the alert's approvals."`
+}
+
+type runAction struct {
+	byID
+	ActionRun `body:"json"`
+}
+
+func (a *api) runAction(ctx context.Context, in runAction) (tocsin.Alert, error) {
+	return a.act.RunAction(ctx, in.ID, in.ask(), in.Action)
+}
+
 // Assignment is the body that gives an alert to somebody.
 type Assignment struct {
 	AlertChange

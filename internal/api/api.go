@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/tocsin-sec/tocsin/internal/engine"
+	"github.com/tocsin-sec/tocsin/internal/setup"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
@@ -30,11 +31,13 @@ type Options struct {
 	Act   engine.Asks
 	Now   func() time.Time // nil is time.Now
 	Log   *slog.Logger     // nil discards
+	// Setup sets up sources and receivers; nil where nothing can be.
+	Setup *setup.Setup
 }
 
 // New is the API as a handler for paths under /api/.
 func New(o Options) http.Handler {
-	a := &api{store: o.Store, act: o.Act, now: o.Now, log: o.Log}
+	a := &api{store: o.Store, act: o.Act, now: o.Now, log: o.Log, setup: o.Setup}
 	if a.now == nil {
 		a.now = time.Now
 	}
@@ -52,6 +55,7 @@ type api struct {
 	act   engine.Asks
 	now   func() time.Time
 	log   *slog.Logger
+	setup *setup.Setup
 	// described is [Description], made when it is first asked for.
 	described func() json.RawMessage
 }
@@ -64,6 +68,8 @@ func (a *api) endpoints() []endpoint {
 		notToDo   = http.StatusUnprocessableEntity
 		alert     = "/api/alerts/{id}"
 		schedule  = "/api/schedules/{name}"
+		source    = "/api/sources/{name}"
+		receiver  = "/api/receivers/{name}"
 		oneChange = "It answers the alert as it is then."
 	)
 	return []endpoint{
@@ -73,6 +79,7 @@ func (a *api) endpoints() []endpoint {
 		on("unacknowledge_alert", "POST "+alert+"/unacknowledge", "Give an alert back: people are called from the first step. "+oneChange, a.unacknowledge, notFound, conflict, notToDo),
 		on("assign_alert", "POST "+alert+"/assign", "Give an alert to a person, who has taken it on then. "+oneChange, a.assign, notFound, conflict, notToDo),
 		on("snooze_alert", "POST "+alert+"/snooze", "Have nobody called until then, for 7 days at most. "+oneChange, a.snooze, notFound, conflict, notToDo),
+		on("run_action", "POST "+alert+"/run", "Run an action that waits for somebody's approval. It runs once for each opening of the alert. "+oneChange, a.runAction, notFound, conflict, notToDo),
 		on("escalate_alert", "POST "+alert+"/escalate", "End the present step now, and call the next. "+oneChange, a.escalate, notFound, conflict, notToDo),
 		on("reassign_alert", "POST "+alert+"/reassign", "Hand an alert to another team or policy: people are called from the first step. "+oneChange, a.reassign, notFound, conflict, notToDo),
 		on("close_alert", "POST "+alert+"/close", "Close an alert, saying why. "+oneChange, a.closeAlert, notFound, conflict, notToDo),
@@ -97,6 +104,7 @@ func (a *api) endpoints() []endpoint {
 		on("get_person", "GET /api/people/{name}", "Show a person.", a.showPerson, notFound),
 		on("save_person", "PUT /api/people/{name}", "Write a person: all but the contact methods is as the body says.", a.savePerson, conflict, notToDo),
 		on("add_contact", "POST /api/people/{name}/contacts", "Add a contact method, and send its address a code.", a.addContact, notFound, conflict, notToDo),
+		on("invite_person", "POST /api/people/{name}/invitations", "Make a link by which a person enrols a phone or browser.", a.invite, notFound, notToDo),
 		on("remove_contact", "POST /api/contacts/{id}/remove", "Forget a contact method.", a.removeContact, notFound, conflict, notToDo),
 		on("enable_contact", "POST /api/contacts/{id}/enable", "Use a disabled contact method again, once the code that is sent is given.", a.enableContact, notFound, conflict, notToDo),
 		on("send_code", "POST /api/contacts/{id}/send-code", "Send a code once more, three times an hour at most.", a.sendCode, notFound, conflict, notToDo),
@@ -114,12 +122,33 @@ func (a *api) endpoints() []endpoint {
 		on("swap_shifts", "POST /api/overrides/swap", "Have two people who have agreed stand in for each other: two overrides.", a.swap, conflict, notToDo),
 		on("end_override", "POST /api/overrides/{id}/end", "End an override now.", a.endOverride, notFound, conflict, notToDo),
 
+		on("list_catalogue", "GET /api/catalogue", "List all that can be set up, with the fields of each.", a.catalogue, notToDo),
+		on("list_sources", "GET /api/sources", "List sources: by what events come, and how they stand.", a.listSources, notToDo),
+		on("get_source", "GET "+source, "Show a source with its history.", a.showSource, notFound, notToDo),
+		on("save_source", "PUT "+source, "Write a source into the managed file and put it in force: all of it is as the body says. It answers the source as it is then.", a.saveSource, notToDo),
+		on("delete_source", "POST "+source+"/delete", "Delete a source. Its journal is kept, and its URL answers 410.", a.deleteSource, notFound, notToDo),
+		on("disable_source", "POST "+source+"/disable", "Have a source take nothing in: senders are told to come again in an hour.", a.disableSource, notFound, notToDo),
+		on("enable_source", "POST "+source+"/enable", "Have a disabled source take events in again.", a.enableSource, notFound, notToDo),
+		on("rotate_source", "POST "+source+"/rotate", "Make a source a new token. The one before stays good for a while.", a.rotateSource, notFound, notToDo),
+		on("retire_source", "POST "+source+"/retire", "End the tokens of a source that another one has followed.", a.retireSource, notFound, notToDo),
+		on("get_source_url", "POST "+source+"/url", "Show what opens a source, in clear.", a.sourceURL, notFound, notToDo),
+		on("connect_source", "POST "+source+"/connect", "Say what to paste into AWS to have it send its findings to a source.", a.connectSource, notFound, notToDo),
+		on("test_source", "POST "+source+"/test", "Say what would become of an event of a source, step by step; {} is a sample. Nothing is written or sent.", a.testSource, notFound, notToDo),
+		on("list_receivers", "GET /api/receivers", "List receivers: by what people are told.", a.listReceivers, notToDo),
+		on("get_receiver", "GET "+receiver, "Show a receiver with its history.", a.showReceiver, notFound, notToDo),
+		on("save_receiver", "PUT "+receiver, "Write a receiver into the managed file and put it in force: all of it is as the body says. It answers the receiver as it is then.", a.saveReceiver, notToDo),
+		on("delete_receiver", "POST "+receiver+"/delete", "Delete a receiver that nothing names.", a.deleteReceiver, notFound, notToDo),
+		on("disable_receiver", "POST "+receiver+"/disable", "Have nobody told by a receiver. What it is owed fails, and the fallback is told of alerts in its stead.", a.disableReceiver, notFound, notToDo),
+		on("enable_receiver", "POST "+receiver+"/enable", "Tell people by a disabled receiver again.", a.enableReceiver, notFound, notToDo),
+		on("test_receiver", "POST "+receiver+"/test", "Send a message that is marked as a test by a receiver, now and once.", a.testReceiver, notFound, notToDo),
+
 		on("list_policies", "GET /api/policies", "List escalation policies as configured.", a.listPolicies),
 		on("preview_policy", "GET /api/policies/{name}/preview", "Say whom a policy would tell, and when, if nobody answered.", a.previewPolicy, notFound),
 		on("list_teams", "GET /api/teams", "List teams as configured.", a.listTeams),
 		on("dead_routes", "GET /api/routes/dead", "List routes and receivers that took nothing for days.", a.deadRoutes),
 		on("explain_event", "POST /api/explain", "Say what would become of an event, step by step. Nothing is written or sent.", a.explain, notToDo),
 
+		on("compare_shadow", "GET /api/shadow", "Compare what another system sent with what tocsin sent, or would have sent, of the same findings.", a.compare),
 		on("get_report", "GET /api/reports", "Report how soon alerts were answered, who was disturbed, and how much was noise.", a.report),
 		on("get_description", "GET /api/openapi.json", "This description.", a.description),
 	}

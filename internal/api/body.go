@@ -90,6 +90,8 @@ func (d *decoder) plain(raw []byte, into reflect.Value, path string, b bounds) (
 		return d.list(raw, into, path, b)
 	case reflect.Struct:
 		return d.object(raw, into, path)
+	case reflect.Map:
+		return d.texts(raw, into, path)
 	default:
 		panic("no body can have a " + into.Type().String())
 	}
@@ -109,6 +111,27 @@ func (d *decoder) list(raw []byte, into reflect.Value, path string, b bounds) (p
 		d.value(item, list.Index(i), fmt.Sprintf("%s[%d]", path, i), bounds{})
 	}
 	into.Set(list)
+	return ""
+}
+
+// texts reads a map of texts by name.
+func (d *decoder) texts(raw []byte, into reflect.Value, path string) (problem string) {
+	given, err := members(raw)
+	if err != nil {
+		return err.Error()
+	}
+	all := reflect.MakeMap(into.Type())
+	for _, m := range given {
+		name := reflect.ValueOf(m.name)
+		if all.MapIndex(name).IsValid() {
+			d.fail("body", join(path, m.name), "is there twice")
+			continue
+		}
+		value := reflect.New(into.Type().Elem()).Elem()
+		d.value(m.raw, value, join(path, m.name), bounds{})
+		all.SetMapIndex(name, value)
+	}
+	into.Set(all)
 	return ""
 }
 

@@ -115,7 +115,8 @@ func configured(t *testing.T) *engine.Plan {
 		},
 		People: []tocsin.Person{{Name: "ana", TimeZone: "Europe/Berlin"}, {Name: "bo"}},
 		Receivers: map[string]engine.Receiver{
-			"soc": {Kind: "webhook"}, "web": {Kind: "webhook"},
+			"soc": {Kind: "webhook"}, "web": {Kind: "webhook"}, "isolate": {Kind: "aws-lambda", Acts: true},
+			"phones": {Kind: "web-push", Notifier: inviting{}, Address: func(s string) (string, error) { return s, nil }},
 			"mail": {Kind: "email", Address: func(s string) (string, error) {
 				if !strings.Contains(s, "@") {
 					return "", fmt.Errorf("%q is no address", s)
@@ -140,7 +141,7 @@ func newHouse(t *testing.T) house {
 	e, err := engine.New(t.Context(), engine.Options{Store: s, Plan: configured(t), Now: now})
 	check(t, err)
 	log := &bytes.Buffer{}
-	return house{api.New(api.Options{Store: s, Act: e, Now: now, Log: slog.New(slog.NewTextHandler(log, nil))}), s, log}
+	return house{api.New(api.Options{Store: s, Act: e, Now: now, Log: slog.New(slog.NewTextHandler(log, nil)), Setup: setUp(t, s, e.ExplainFrom)}), s, log}
 }
 
 // ask makes one request and wants the status; the answer is held to the

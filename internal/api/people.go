@@ -2,8 +2,10 @@ package api
 
 import (
 	"context"
+	"slices"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
@@ -15,6 +17,9 @@ type People struct {
 func (a *api) listPeople(ctx context.Context, _ none) (People, error) {
 	return view(ctx, a, func(tx *store.Tx) (People, error) {
 		people, err := tx.People()
+		for i := range people {
+			people[i] = shownPerson(people[i])
+		}
 		return People{list(people)}, err
 	})
 }
@@ -24,7 +29,25 @@ type byName struct {
 }
 
 func (a *api) showPerson(ctx context.Context, in byName) (tocsin.Person, error) {
-	return view(ctx, a, func(tx *store.Tx) (tocsin.Person, error) { return tx.Person(in.Name) })
+	return view(ctx, a, func(tx *store.Tx) (tocsin.Person, error) {
+		p, err := tx.Person(in.Name)
+		return shownPerson(p), err
+	})
+}
+
+// shownPerson is the person with addresses that may be shown.
+func shownPerson(p tocsin.Person) tocsin.Person {
+	p.Contacts = slices.Clone(p.Contacts)
+	for i := range p.Contacts {
+		p.Contacts[i] = shownContact(p.Contacts[i])
+	}
+	return p
+}
+
+// shownContact is the contact method without what a browser keeps secret.
+func shownContact(c tocsin.Contact) tocsin.Contact {
+	c.Address = notify.ShownAddress(c.Address)
+	return c
 }
 
 // PersonBody is the body that writes a person.
@@ -45,9 +68,10 @@ type savePerson struct {
 }
 
 func (a *api) savePerson(ctx context.Context, in savePerson) (tocsin.Person, error) {
-	return a.act.SavePerson(ctx, tocsin.Person{
+	p, err := a.act.SavePerson(ctx, tocsin.Person{
 		Name: in.Name, Version: in.Version, FullName: in.FullName, TimeZone: in.TimeZone, Quiet: in.Quiet, High: in.High, Low: in.Low, Disabled: in.Disabled,
 	}, in.By)
+	return shownPerson(p), err
 }
 
 // ContactBody is the body that adds a contact method.
@@ -63,7 +87,8 @@ type addContact struct {
 }
 
 func (a *api) addContact(ctx context.Context, in addContact) (tocsin.Contact, error) {
-	return a.act.AddContact(ctx, in.Name, in.Receiver, in.Address, in.By)
+	c, err := a.act.AddContact(ctx, in.Name, in.Receiver, in.Address, in.By)
+	return shownContact(c), err
 }
 
 func (a *api) removeContact(ctx context.Context, in changeByID) (Done, error) {
@@ -85,7 +110,10 @@ func (a *api) sendCode(ctx context.Context, in byID) (tocsin.Contact, error) {
 }
 
 func (a *api) contact(ctx context.Context, id int64) (tocsin.Contact, error) {
-	return view(ctx, a, func(tx *store.Tx) (tocsin.Contact, error) { return tx.Contact(id) })
+	return view(ctx, a, func(tx *store.Tx) (tocsin.Contact, error) {
+		c, err := tx.Contact(id)
+		return shownContact(c), err
+	})
 }
 
 // CodeBody is the body that proves an address.
@@ -99,5 +127,6 @@ type verifyContact struct {
 }
 
 func (a *api) verifyContact(ctx context.Context, in verifyContact) (tocsin.Contact, error) {
-	return a.act.Verify(ctx, in.ID, in.Code)
+	c, err := a.act.Verify(ctx, in.ID, in.Code)
+	return shownContact(c), err
 }

@@ -22,7 +22,7 @@ var words = map[reflect.Type][]string{
 	},
 	reflect.TypeFor[tocsin.Kind](): {
 		string(tocsin.TellOpened), string(tocsin.TellRaised), string(tocsin.TellUpdated), string(tocsin.TellAcknowledged), string(tocsin.TellChanged),
-		string(tocsin.TellClosed), string(tocsin.TellDigest), string(tocsin.TellCode), string(tocsin.TellNote),
+		string(tocsin.TellClosed), string(tocsin.TellAction), string(tocsin.TellDigest), string(tocsin.TellCode), string(tocsin.TellNote),
 	},
 	reflect.TypeFor[tocsin.SilenceKind]():   {string(tocsin.KindSilence), string(tocsin.KindMaintenance), string(tocsin.KindMute)},
 	reflect.TypeFor[tocsin.Updates]():       tocsin.AllUpdates(),
@@ -36,7 +36,7 @@ var words = map[reflect.Type][]string{
 	reflect.TypeFor[routing.StepResult](): {string(routing.Matched), string(routing.NotMatched), string(routing.NotReached)},
 	reflect.TypeFor[tocsin.Verdict](): {
 		string(tocsin.Opened), string(tocsin.Updated), string(tocsin.Appended), string(tocsin.Closed), string(tocsin.Filtered),
-		string(tocsin.Suppressed), string(tocsin.Silenced), string(tocsin.Unmapped), string(tocsin.Malformed), string(tocsin.Duplicate),
+		string(tocsin.Suppressed), string(tocsin.Silenced), string(tocsin.Ignored), string(tocsin.Unmapped), string(tocsin.Malformed), string(tocsin.Duplicate),
 	},
 }
 
@@ -138,6 +138,8 @@ var descriptions = map[reflect.Type]map[string]string{
 		"Unsaid":       "What is new since then, and will be told.",
 		"SayAt":        "When that will be.",
 		"Tags":         "What routes put on it.",
+		"Approvals":    "The actions that wait for somebody's approval.",
+		"Hidden":       "The fields that are not to leave, by receiver; the empty name is for whoever is not named.",
 		"OwnLevel":     "The level that the finding has, where a route says otherwise.",
 		"OwnUnknown":   "Whether the finding has no level, where a route gives it one.",
 		"OwnTitle":     "The title that the finding has, where a route says otherwise.",
@@ -146,6 +148,7 @@ var descriptions = map[reflect.Type]map[string]string{
 	reflect.TypeFor[tocsin.Detection](): {
 		"Key":           "Its identity: for GuardDuty partition, account, region and finding id.",
 		"Rule":          "The rule that found it worth an alert.",
+		"Intent":        "What the sender wants done with an alert that is there: update, acknowledge or close.",
 		"Linked":        "Ids of the findings that are signals of an attack sequence.",
 		"Dialect":       "What read it: guardduty or generic.",
 		"Type":          "The finding's type, or the event's detail-type.",
@@ -298,7 +301,8 @@ var descriptions = map[reflect.Type]map[string]string{
 	},
 	reflect.TypeFor[routing.Inheritance](): {"": "What a route has from one above it.", "Field": "What: receivers, team, policy.", "From": "The route that says it."},
 	reflect.TypeFor[routing.Decision](): {
-		"": "Whose an alert is and who is told.", "Targets": "Receivers to be told.", "Team": "The team that owns it.", "Policy": "The policy by which people are called.", "PolicyWhy": "By what it came to that.",
+		"Hide": "The fields that are not to leave, by receiver; the empty name is for whoever is not named.",
+		"":     "Whose an alert is and who is told.", "Targets": "Receivers to be told.", "Team": "The team that owns it.", "Policy": "The policy by which people are called.", "PolicyWhy": "By what it came to that.",
 		"Routes": "The routes that decided.", "Level": "What it is told as.", "Title": "What it is called instead.", "Tags": "What is put on it.", "FirstWindow": "How long the first message waits, in nanoseconds.",
 		"Updates": "How often people hear what is new.", "Limits": "How many new alerts a minute are told singly.", "Digest": "When a digest is due that tells of it instead of the first step.",
 		"Drop": "Why nobody is told.", "Fallback": "Whether it went to the fallback.", "Shadows": "What routes in shadow would have done.",

@@ -31,6 +31,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/engine"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	notifiers "github.com/tocsin-sec/tocsin/internal/notify/all"
+	"github.com/tocsin-sec/tocsin/internal/setup"
 	"github.com/tocsin-sec/tocsin/internal/store"
 	"github.com/tocsin-sec/tocsin/internal/web"
 )
@@ -43,6 +44,9 @@ func Kinds() config.Kinds {
 // Options are what an App is made of.
 type Options struct {
 	Config *config.Config
+	// File is the configuration's main file, for those who set up sources and
+	// receivers; empty for built-in defaults.
+	File string
 	// Reload reads the configuration again, for SIGHUP; nil if there is nothing to
 	// read.
 	Reload  func() (*config.Config, error)
@@ -74,9 +78,11 @@ type App struct {
 
 	mu      sync.Mutex      // serializes reloads, and them with the start and the stop
 	running context.Context // what sources live in; nil before the start and after the stop; guarded by mu
-	made    atomic.Bool     // a source's token was made by this process
 	config  atomic.Pointer[config.Config]
 	serving atomic.Pointer[generation]
+	keys    *setup.Keys // the tokens of sources
+	setup   *setup.Setup
+	pulse   *pulse
 }
 
 // New opens the store, the addresses, the sources and the receivers. Nothing is
@@ -84,6 +90,7 @@ type App struct {
 func New(ctx context.Context, o Options) (_ *App, err error) {
 	o = o.withDefaults()
 	a := &App{o: o, registry: prometheus.NewRegistry()}
+	a.pulse = &pulse{app: a}
 	a.config.Store(o.Config)
 	if a.store, err = store.Open(ctx, o.Config.Store); err != nil {
 		return nil, err
@@ -93,6 +100,8 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 			err = errors.Join(err, a.close())
 		}
 	}()
+	a.keys = setup.NewKeys(a.store, o.Now)
+	a.setup = a.newSetup()
 	plan, back, err := a.plan(o.Config)
 	if err != nil {
 		return nil, err
@@ -110,7 +119,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.serving.Store(g)
-	return a, nil
+	return a, a.adopt(ctx, o.Config)
 }
 
 func (o Options) withDefaults() Options {
@@ -146,7 +155,10 @@ func (a *App) URL() string {
 
 // MadeToken reports whether a source's token was made by this process, so that
 // nobody has seen it yet.
-func (a *App) MadeToken() bool { return a.made.Load() }
+func (a *App) MadeToken() bool { return a.keys.Made() }
+
+// Setup sets up sources and receivers, for tests.
+func (a *App) Setup() *setup.Setup { return a.setup }
 
 // Run accepts, delivers and serves until ctx ends or a part of it cannot go on,
 // and stops in three breaths: it takes nothing more in; it finishes what is under
@@ -162,6 +174,8 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	})
 	a.start(ctx) // before requests come, so that none is told to come again
+	g.Go(func() error { a.pulse.run(ctx); return nil })
+	g.Go(func() error { a.keepKeys(ctx); return nil })
 	g.Go(func() error { return a.serve(a.server, a.listener) })
 	if a.intake != nil {
 		g.Go(func() error { return a.serve(a.intake, a.intakeOn) })
@@ -262,6 +276,9 @@ func (a *App) Reload() error {
 		return err
 	}
 	a.config.Store(c)
+	if err := a.adopt(a.running, c); err != nil {
+		a.o.Log.Warn("sources that are no more are not taken note of", "err", err)
+	}
 	old := a.serving.Swap(next)
 	old.stop()
 	next.start(a.running, a.engine.Accept, a.o.Log)
@@ -296,10 +313,19 @@ func (a *App) plan(c *config.Config) (*engine.Plan, *answers, error) {
 		Rules: c.Rules, Routes: c.Routes, Accounts: c.Accounts,
 		Receivers: make(map[string]engine.Receiver, len(c.Receivers)), PublicURL: pagesURL(c), ReachableAt: c.PublicURL,
 		Fallback: c.Fallback, Teams: c.Teams, Policies: c.Policies, Schedules: c.Schedules, Inhibitions: c.Inhibitions,
-		Terms: c.Terms, Updates: c.Updates, People: c.People, Left: c.Left,
+		Terms: c.Terms, Updates: c.Updates, People: c.People, Left: c.Left, Dialects: map[string]collect.Dialect{},
+	}
+	for _, s := range c.Sources {
+		if s.Dialect != nil {
+			p.Dialects[s.Name] = s.Dialect
+		}
 	}
 	back := &answers{handlers: map[string]http.Handler{}}
 	for _, r := range c.Receivers {
+		if r.Disabled { // nobody is told by it, so that the fallback and other ways are
+			p.Receivers[r.Name] = engine.Receiver{Notifier: silent{}, Kind: r.Kind, Timeout: r.Timeout, Patience: r.Patience}
+			continue
+		}
 		n, err := r.Open(a.notifyEnv(c, r, back))
 		if err != nil {
 			return nil, nil, fmt.Errorf("receiver %s: %w", r.Name, err)
@@ -314,8 +340,10 @@ func (a *App) plan(c *config.Config) (*engine.Plan, *answers, error) {
 		p.Receivers[r.Name] = engine.Receiver{
 			Notifier: n, Kind: r.Kind, Rate: r.Rate, Timeout: r.Timeout, Patience: r.Patience,
 			Follows: follows, Edits: r.Edits, Interrupts: r.Interrupts, Address: r.Address, Burst: r.Burst,
+			Acts: r.Acts, Hide: r.Hide,
 		}
 	}
+	back.receivers = p.Receivers
 	return p, back, nil
 }
 
@@ -325,6 +353,10 @@ func (a *App) notifyEnv(c *config.Config, r config.Receiver, back *answers) noti
 		Handle: func(h http.Handler) { back.handlers[r.Name] = h },
 		Act: func(ctx context.Context, answer notify.Answer) (notify.Reply, error) {
 			return a.engine.Answer(ctx, r.Name, answer)
+		},
+		State: state{a.store, "receiver/" + r.Name + "/"},
+		Enroll: func(ctx context.Context, person, address string) error {
+			return a.engine.Enroll(ctx, r.Name, person, address)
 		},
 	}
 	if c.PublicURL != "" {
@@ -346,15 +378,26 @@ func (a *App) client(timeout time.Duration) *http.Client {
 // events from sources, and answers from people.
 type generation struct {
 	sources  []source
+	disabled []source                // that take nothing in
 	handlers map[string]http.Handler // by source
 	answers  *answers
 	cancel   context.CancelFunc
 	done     sync.WaitGroup
+	gone     atomic.Pointer[string] // the first source that ended by itself
+}
+
+// ended names a source that ended though nobody asked it to.
+func (g *generation) ended() (name string, ok bool) {
+	if gone := g.gone.Load(); gone != nil {
+		return *gone, true
+	}
+	return "", false
 }
 
 // answers are the ways by which people answer messages.
 type answers struct {
 	handlers  map[string]http.Handler // what vendors call back, by receiver
+	receivers map[string]engine.Receiver
 	listeners []listener
 }
 
@@ -372,11 +415,16 @@ type source struct {
 func (a *App) open(c *config.Config, back *answers) (*generation, error) {
 	g := &generation{handlers: map[string]http.Handler{}, answers: back, cancel: func() {}}
 	for _, s := range c.Sources {
-		memory := state{a.store, "source/" + s.Name + "/", &a.made}
+		if s.Disabled {
+			g.disabled = append(g.disabled, source{name: s.Name, kind: s.Kind})
+			g.handlers[s.Name] = http.HandlerFunc(disabled)
+			continue
+		}
+		memory, keys := state{a.store, "source/" + s.Name + "/"}, a.keys.Of(s.Name)
 		collector, err := s.Open(collect.Env{
 			Name: s.Name, Log: a.o.Log.With("source", s.Name), Now: a.o.Now, HTTP: a.client(10 * time.Second),
 			Handle: func(h http.Handler) { g.handlers[s.Name] = h },
-			Token:  memory.token, State: memory, Roots: a.o.Roots,
+			Token:  keys.Token, Admits: keys.Admits, State: memory, Roots: a.o.Roots,
 			PublicURL: a.publicURL(c) + "/in/" + s.Name,
 		})
 		if err != nil {
@@ -412,6 +460,7 @@ func (g *generation) start(ctx context.Context, sink collect.Sink, log *slog.Log
 		g.done.Go(func() {
 			if err := s.collector.Run(ctx, sink); err != nil && ctx.Err() == nil {
 				log.Error("source ended", "source", s.name, "err", err)
+				g.gone.CompareAndSwap(nil, &s.name)
 			}
 		})
 	}

@@ -29,11 +29,16 @@ func setExampleEnv(t *testing.T) {
 		"SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T0/B0/x", "SMTP_PASSWORD": "password",
 		"PAYMENTS_WEBHOOK_URL": "https://hooks.slack.com/services/T0/B1/x", "DATA_WEBHOOK_URL": "https://hooks.slack.com/services/T0/B2/x",
 		"SLACK_API_URL": "https://slack.com/api/", "SLACK_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", "SLACK_SIGNING_SECRET": "0123456789abcdef0123456789abcdef",
-		"TEAMS_URL": "https://example.webhook.office.com/workflows/x", "JIRA_TOKEN": "token", "AWS_SECRET": "secret",
+		"TEAMS_URL": "https://example.webhook.office.com/workflows/x", "JIRA_TOKEN": "token", "AWS_SECRET": "secret", "AWS_SESSION": "session", "MONITOR_URL": "https://monitor.example.com/ping/x",
 		"TWILIO_SID": "AC0123456789abcdef0123456789abcdef", "TWILIO_TOKEN": "0123456789abcdef0123456789abcdef",
 		"TWILIO_KEY": "SK0123456789abcdef0123456789abcdef", "TWILIO_SECRET": "secret", "TWILIO_SERVICE": "MG0123456789abcdef0123456789abcdef",
-		"PAGERDUTY_KEY": "0123456789abcdef0123456789abcdef",
-		"PAGER_URL":     "https://pager.example.com/hook", "PAGER_SECRET": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "PAGER_TOKEN": "token",
+		"PAGERDUTY_KEY":   "0123456789abcdef0123456789abcdef",
+		"GOOGLE_CHAT_URL": "https://chat.googleapis.com/v1/spaces/AAAA/messages?key=key&token=token", "DISCORD_URL": "https://discord.com/api/webhooks/123456789012345678/token",
+		"MATTERMOST_TOKEN": "token", "ROCKETCHAT_TOKEN": "token", "MATRIX_TOKEN": "token", "ZULIP_KEY": "0123456789abcdef0123456789abcdef",
+		"TELEGRAM_TOKEN": "123456789:AAabcdefghijklmnopqrstuvwxyz0123456", "TELEGRAM_SECRET": "secret", "NTFY_TOKEN": "tk_token", "GOTIFY_TOKEN": "Atoken",
+		"PUSHOVER_TOKEN": "a0123456789abcdefghijklmnopqrs", "PUSHOVER_GROUP": "g0123456789abcdefghijklmnopqrs", "JSM_KEY": "key", "SERVICENOW_PASSWORD": "password",
+		"GITHUB_TOKEN": "token", "GITLAB_TOKEN": "token", "TOCSIN_EXTERNAL_ID": "external-id",
+		"PAGER_URL": "https://pager.example.com/hook", "PAGER_SECRET": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "PAGER_TOKEN": "token",
 	} {
 		t.Setenv(name, value)
 	}
@@ -131,14 +136,27 @@ func TestBenchListensWhereItIsMeasured(t *testing.T) {
 // full.yml shows every key: whoever adds one adds it there.
 func TestFullHasEveryKey(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile(filepath.Join(examples, "full.yml"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	full, destinations := example(t, "full.yml"), example(t, "destinations.yml")
 	kinds := app.Kinds()
+	for _, k := range kinds.Collectors {
+		if !strings.Contains(full, k.Name+":") {
+			t.Errorf("full.yml has no source of kind %q", k.Name)
+		}
+	}
+	elsewhere := map[string]bool{} // the kinds that destinations.yml has
+	for _, k := range kinds.Notifiers {
+		elsewhere[k.Name] = !strings.Contains(full, " "+k.Name+":")
+		if elsewhere[k.Name] && !strings.Contains(destinations, " "+k.Name+":") && k.Name != "chime" {
+			t.Errorf("neither full.yml nor destinations.yml has a receiver of kind %q", k.Name)
+		}
+	}
+	skip := false
 	for line := range strings.Lines(config.Reference(kinds)) {
+		if strings.HasPrefix(line, "#") {
+			skip = elsewhere[strings.TrimSpace(line[strings.LastIndex(line, " ")+1:])]
+		}
 		key, ok := strings.CutPrefix(line, "| `")
-		if !ok {
+		if !ok || skip {
 			continue
 		}
 		key, rest, _ := strings.Cut(key, "`")
@@ -146,18 +164,18 @@ func TestFullHasEveryKey(t *testing.T) {
 			continue
 		}
 		key = key[strings.LastIndex(key, ".")+1:]
-		if !strings.Contains(string(text), key+":") {
+		if !strings.Contains(full, key+":") {
 			t.Errorf("full.yml has no key %q", key)
 		}
 	}
-	for _, k := range kinds.Collectors {
-		if !strings.Contains(string(text), k.Name+":") {
-			t.Errorf("full.yml has no source of kind %q", k.Name)
-		}
+}
+
+// example is the text of an example.
+func example(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(examples, name))
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, k := range kinds.Notifiers {
-		if !strings.Contains(string(text), k.Name+":") {
-			t.Errorf("full.yml has no receiver of kind %q", k.Name)
-		}
-	}
+	return string(text)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/api"
 	"github.com/tocsin-sec/tocsin/internal/collect"
 	"github.com/tocsin-sec/tocsin/internal/reports"
+	"github.com/tocsin-sec/tocsin/internal/shadow"
 	"github.com/tocsin-sec/tocsin/internal/store"
 	"github.com/tocsin-sec/tocsin/internal/web"
 )
@@ -82,12 +83,16 @@ func (a *App) mux(pages http.Handler, ready http.HandlerFunc) http.Handler {
 
 // receive passes a delivery to the source that is named in its path.
 func (a *App) receive(w http.ResponseWriter, r *http.Request) {
-	h, ok := a.serving.Load().handlers[r.PathValue("source")]
-	if !ok {
-		http.Error(w, `{"error":"no such source"}`, http.StatusNotFound)
-		return
+	name := r.PathValue("source")
+	h, ok := a.serving.Load().handlers[name]
+	switch {
+	case ok:
+		h.ServeHTTP(w, r)
+	case a.setup.Gone(name):
+		refuse(w, http.StatusGone, "the source was deleted")
+	default:
+		refuse(w, http.StatusNotFound, "no such source")
 	}
-	h.ServeHTTP(w, r)
 }
 
 // answer passes what a vendor calls back to the receiver that is named in its
@@ -104,7 +109,7 @@ func (a *App) answer(w http.ResponseWriter, r *http.Request) {
 // pages are what people and their programs see.
 func (a *App) pages() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/api/", api.New(api.Options{Store: a.store, Act: a.engine, Now: a.o.Now, Log: a.o.Log}))
+	mux.Handle("/api/", api.New(api.Options{Store: a.store, Act: a.engine, Now: a.o.Now, Log: a.o.Log, Setup: a.setup}))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}))
 	mux.Handle("/", web.New(web.Options{
 		Store: a.store, Act: a.engine, Sources: a.sources, Now: a.o.Now, Log: a.o.Log, Version: a.o.Version, Demo: a.o.Demo,
@@ -113,6 +118,10 @@ func (a *App) pages() http.Handler {
 		Report: func(ctx context.Context, from, to time.Time) (reports.Report, error) {
 			return api.Report(ctx, a.store, a.engine, from, to)
 		},
+		Compare: func(ctx context.Context, from, to time.Time) (shadow.Comparison, error) {
+			return api.Compare(ctx, a.store, from, to)
+		},
+		Setup: a.setup,
 	}))
 	return localOnly(mux)
 }
@@ -121,7 +130,7 @@ func (a *App) pages() http.Handler {
 func (a *App) receivers() []web.ReceiverInfo {
 	var infos []web.ReceiverInfo
 	for _, r := range a.config.Load().Receivers {
-		infos = append(infos, web.ReceiverInfo{Name: r.Name, Kind: r.Kind, Personal: r.Address != nil})
+		infos = append(infos, web.ReceiverInfo{Name: r.Name, Kind: r.Kind, Personal: r.Address != nil, Invites: a.engine.Invites(r.Name)})
 	}
 	slices.SortFunc(infos, func(a, b web.ReceiverInfo) int { return cmp.Compare(a.Name, b.Name) })
 	return infos
@@ -249,13 +258,13 @@ func (a *App) sources(ctx context.Context) []web.SourceInfo {
 	}
 	infos := make([]web.SourceInfo, len(g.sources))
 	for i, s := range g.sources {
-		infos[i] = web.SourceInfo{Name: s.name, Kind: s.kind, Status: collect.Status{State: "ok"}}
-		if r, ok := s.collector.(collect.Reporter); ok {
-			infos[i].Status = r.Status(ctx)
-		}
+		infos[i] = web.SourceInfo{Name: s.name, Kind: s.kind, Status: statusOf(ctx, s.collector)}
 		if d, ok := s.collector.(collect.Describer); ok {
 			infos[i].Connect = d.Describe(false)
 		}
+	}
+	for _, d := range g.disabled {
+		infos = append(infos, web.SourceInfo{Name: d.name, Kind: d.kind, Status: collect.Status{State: "disabled"}})
 	}
 	return infos
 }
@@ -275,6 +284,7 @@ func (a *App) Connect(reveal bool) map[string][]tocsin.Fact {
 // register adds what is measured outside the engine.
 func (a *App) register() {
 	a.registry.MustRegister(
+		a.pulse.metric(),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{

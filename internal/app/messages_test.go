@@ -10,6 +10,7 @@ import (
 
 	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/internal/guardduty"
+	"github.com/tocsin-sec/tocsin/internal/notify/notifytest"
 )
 
 // seen are the findings whose messages are golden for every notifier: at least
@@ -47,7 +48,7 @@ func TestTheAlertsOfNotifytestAreCurrent(t *testing.T) {
 			}
 			got = append(got, '\n')
 			file := filepath.Join("../notify/notifytest/testdata/alerts", name+".json")
-			if *update {
+			if notifytest.Updating() {
 				if err := os.WriteFile(file, got, 0o644); err != nil {
 					t.Fatal(err)
 				}

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -70,7 +69,7 @@ func TestStateIsOfOneSource(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.Close() }()
-	one, two := state{s, "source/one/", new(atomic.Bool)}, state{s, "source/two/", new(atomic.Bool)}
+	one, two := state{s, "source/one/"}, state{s, "source/two/"}
 	if v, err := one.Load(t.Context(), "subscriptions"); v != nil || err != nil {
 		t.Errorf("Load of nothing = %q, %v, want nil, nil", v, err)
 	}
@@ -84,17 +83,6 @@ func TestStateIsOfOneSource(t *testing.T) {
 	}
 	if v, err := two.Load(t.Context(), "subscriptions"); v != nil || err != nil {
 		t.Errorf("the other source's Load = %q, %v", v, err)
-	}
-	a, err := one.token()
-	if err != nil {
-		t.Fatal(err)
-	}
-	again, err := state{s, "source/one/", new(atomic.Bool)}.token()
-	if err != nil || a.Reveal() != again.Reveal() || a.IsZero() {
-		t.Errorf("token = %d characters, again the same: %v, %v", len(a.Reveal()), a.Reveal() == again.Reveal(), err)
-	}
-	if b, err := two.token(); err != nil || b.Reveal() == a.Reveal() {
-		t.Errorf("two sources share a token (%v)", err)
 	}
 }
 

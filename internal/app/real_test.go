@@ -19,6 +19,7 @@ import (
 	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/internal/app"
 	"github.com/tocsin-sec/tocsin/internal/config"
+	"github.com/tocsin-sec/tocsin/internal/notify/notifytest"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
@@ -119,7 +120,7 @@ func TestRealFindingsAndTheirVerdicts(t *testing.T) {
 	if !ok || !ok2 {
 		t.Fatalf("docs/replay.md has no %q … %q", begin, end)
 	}
-	if *update {
+	if notifytest.Updating() {
 		if err := os.WriteFile("../../docs/replay.md", []byte(before+begin+table.String()+end+after), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -1,7 +1,6 @@
 package app_test
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"testing"
@@ -10,9 +9,8 @@ import (
 
 	"github.com/tocsin-sec/tocsin/internal/app"
 	"github.com/tocsin-sec/tocsin/internal/config"
+	"github.com/tocsin-sec/tocsin/internal/notify/notifytest"
 )
-
-var update = flag.Bool("update", false, "write the generated files anew")
 
 // What docs/reference says of the configuration is generated from the code.
 func TestTheReferenceIsCurrent(t *testing.T) {
@@ -22,7 +20,7 @@ func TestTheReferenceIsCurrent(t *testing.T) {
 		"tocsin.schema.json": string(config.Schema(app.Kinds())),
 	} {
 		path := filepath.Join("../../docs/reference", name)
-		if *update {
+		if notifytest.Updating() {
 			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 				t.Fatal(err)
 			}

@@ -372,8 +372,8 @@ receivers: {other: {console: {}}}
 	if err := h.Reload(); err != nil {
 		t.Fatal(err)
 	}
-	if status, _ := post(t, h.in("events", token), finding(4)); status != http.StatusNotFound {
-		t.Errorf("the old source answers %d", status)
+	if status, _ := post(t, h.in("events", token), finding(4)); status != http.StatusGone {
+		t.Errorf("the old source answers %d, want 410: it was there once", status)
 	}
 	until(t, "the new source takes events", func() bool { // it may be just about to
 		status, answer := post(t, h.in("bus", "fedcba9876543210"), finding(5))

@@ -27,7 +27,7 @@ func alertsCommand(s *shell) *cobra.Command {
 	}
 	clientFlags(c, r)
 	c.AddCommand(
-		alertsList(r), alertsShow(r), alertsAck(r), alertsUnack(r), alertsAssign(r), alertsSnooze(r), alertsEscalate(r),
+		alertsList(r), alertsShow(r), alertsAck(r), alertsUnack(r), alertsAssign(r), alertsSnooze(r), alertsEscalate(r), alertsRun(r),
 		alertsReassign(r), alertsApplyPolicy(r), alertsClose(r), alertsNote(r),
 	)
 	return c
@@ -151,6 +151,7 @@ func (r *client) printAlert(a api.Alert) error {
 	t.line("team", a.Team)
 	t.line("assignee", a.Assignee)
 	t.line("snoozed", r.snoozeLine(a.Alert))
+	t.line("waiting", approvalLine(a.Approvals))
 	t.line("held", r.holdLine(a.Held))
 	t.line("escalation", r.escalationLine(a.Escalation))
 	t.line("account", a.Account)
@@ -241,4 +242,12 @@ func (s *shell) escalationLine(e *tocsin.Escalation) string {
 		text += ", ended: " + e.Ended
 	}
 	return text
+}
+
+// approvalLine is what waits for somebody's approval.
+func approvalLine(actions []string) string {
+	if len(actions) == 0 {
+		return ""
+	}
+	return "for approval of " + strings.Join(actions, ", ") + ": tocsin alerts run ID ACTION"
 }

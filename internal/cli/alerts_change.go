@@ -184,6 +184,23 @@ func alertsEscalate(r *client) *cobra.Command {
 	return c
 }
 
+func alertsRun(r *client) *cobra.Command {
+	var note string
+	c := &cobra.Command{
+		Use: "run ID ACTION", Short: "Approve an action that waits for it, and have it run", Args: cobra.ExactArgs(2),
+		Long: `Approve an action that waits for it, and have it run. What waits is in "tocsin alerts show".
+It runs once for each opening of the alert; what came of it is on the timeline.`,
+		Example: "  tocsin alerts run 42 isolate-instance --note 'confirmed with the owner'",
+		RunE: func(c *cobra.Command, args []string) error {
+			body := api.ActionRun{AlertChange: r.asked(note), Action: args[1]}
+			return r.change(c.Context(), args[0], "run", body, words("action "+args[1]+" approved"))
+		},
+	}
+	byFlag(c, r)
+	noteFlag(c, &note)
+	return c
+}
+
 func alertsReassign(r *client) *cobra.Command {
 	var team, policy, note string
 	c := &cobra.Command{

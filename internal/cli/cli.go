@@ -124,8 +124,8 @@ Exit codes: 0 done, 1 it went wrong, 2 it was called wrongly, 3 check found prob
 	flags.StringVar(&s.logLevel, "log-level", envOr("TOCSIN_LOG_LEVEL", "info"), "debug, info, warn or error (env TOCSIN_LOG_LEVEL)")
 	root.AddCommand(
 		serveCommand(s), demoCommand(s), replayCommand(s), checkCommand(s), explainCommand(s),
-		alertsCommand(s), notificationsCommand(s), silenceCommand(s), onCallCommand(s), peopleCommand(s), routesCommand(s), reportsCommand(s),
-		patternCommand(s), transformCommand(s), configCommand(s), breakGlassCommand(s), versionCommand(s),
+		alertsCommand(s), notificationsCommand(s), silenceCommand(s), onCallCommand(s), peopleCommand(s), routesCommand(s), reportsCommand(s), shadowCommand(s),
+		sourceCommand(s), receiverCommand(s), patternCommand(s), transformCommand(s), configCommand(s), importCommand(s), breakGlassCommand(s), versionCommand(s),
 	)
 	for _, c := range root.Commands() {
 		if c.Args == nil {
@@ -207,10 +207,13 @@ func (s *shell) file() string {
 
 // load reads the configuration, or the embedded defaults, and lets flags have
 // their say.
-func (s *shell) load() (*config.Config, error) {
+func (s *shell) load() (*config.Config, error) { return s.loadFile(s.file()) }
+
+// loadFile is load of one file, or of the embedded defaults where it is "".
+func (s *shell) loadFile(file string) (*config.Config, error) {
 	var c *config.Config
 	var err error
-	if file := s.file(); file != "" {
+	if file != "" {
 		c, err = config.Load(file, app.Kinds())
 	} else {
 		c, err = config.Parse("defaults", config.Default(), app.Kinds())

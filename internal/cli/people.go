@@ -14,6 +14,7 @@ import (
 	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/internal/api"
 	"github.com/tocsin-sec/tocsin/internal/config"
+	"github.com/tocsin-sec/tocsin/internal/notify"
 )
 
 func peopleCommand(s *shell) *cobra.Command {
@@ -36,7 +37,7 @@ alert.`,
 		Args:    cobra.NoArgs,
 	}
 	contact.AddCommand(contactAdd(r), contactVerify(r), contactSendCode(r), contactEnable(r), contactRemove(r))
-	c.AddCommand(peopleList(r), peopleShow(r), peopleAdd(r), peopleSet(r), contact)
+	c.AddCommand(peopleList(r), peopleShow(r), peopleAdd(r), peopleSet(r), peopleEnrol(r), contact)
 	return c
 }
 
@@ -115,7 +116,7 @@ func (r *client) printPerson(p tocsin.Person) error {
 	t.gap()
 	t.row("CONTACT", "RECEIVER", "ADDRESS", "STATE")
 	for _, c := range p.Contacts {
-		t.row(strconv.FormatInt(c.ID, 10), c.Receiver, c.Address, r.contactState(c))
+		t.row(strconv.FormatInt(c.ID, 10), c.Receiver, notify.ShownAddress(c.Address), r.contactState(c))
 	}
 	return t.flush()
 }
@@ -291,7 +292,7 @@ func contactAdd(r *client) *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			body := api.ContactBody{By: r.by, Receiver: args[1], Address: args[2]}
 			return show(c.Context(), r, http.MethodPost, personPath(args[0], "/contacts"), body, func(made tocsin.Contact) error {
-				return r.say("contact %d, %s by %s: a code is on its way; 'tocsin people contact verify %d CODE' proves the address", made.ID, made.Address, made.Receiver, made.ID)
+				return r.say("contact %d, %s by %s: a code is on its way; 'tocsin people contact verify %d CODE' proves the address", made.ID, notify.ShownAddress(made.Address), made.Receiver, made.ID)
 			})
 		},
 	}
@@ -317,7 +318,7 @@ func onContact(use, short, example string, do func(c *cobra.Command, id int64, a
 func contactVerify(r *client) *cobra.Command {
 	return onContact("verify CONTACT CODE", "Give the code that the address was sent", "  tocsin people contact verify 1 123456", func(c *cobra.Command, id int64, args []string) error {
 		return show(c.Context(), r, http.MethodPost, contactPath(id, "verify"), api.CodeBody{Code: args[0]}, func(made tocsin.Contact) error {
-			return r.say("%s by %s is %s's: it is told of alerts from now on", made.Address, made.Receiver, made.Person)
+			return r.say("%s by %s is %s's: it is told of alerts from now on", notify.ShownAddress(made.Address), made.Receiver, made.Person)
 		})
 	})
 }
@@ -325,7 +326,7 @@ func contactVerify(r *client) *cobra.Command {
 func contactSendCode(r *client) *cobra.Command {
 	return onContact("send-code CONTACT", "Send the code once more, three times an hour at most", "  tocsin people contact send-code 1", func(c *cobra.Command, id int64, _ []string) error {
 		return show(c.Context(), r, http.MethodPost, contactPath(id, "send-code"), nil, func(made tocsin.Contact) error {
-			return r.say("a code is on its way to %s by %s", made.Address, made.Receiver)
+			return r.say("a code is on its way to %s by %s", notify.ShownAddress(made.Address), made.Receiver)
 		})
 	})
 }
@@ -333,7 +334,7 @@ func contactSendCode(r *client) *cobra.Command {
 func contactEnable(r *client) *cobra.Command {
 	c := onContact("enable CONTACT", "Use a disabled address again, once its code is given", "  tocsin people contact enable 1", func(c *cobra.Command, id int64, _ []string) error {
 		return show(c.Context(), r, http.MethodPost, contactPath(id, "enable"), api.Who{By: r.by}, func(made tocsin.Contact) error {
-			return r.say("a code is on its way to %s by %s; 'tocsin people contact verify %d CODE' has it used again", made.Address, made.Receiver, made.ID)
+			return r.say("a code is on its way to %s by %s; 'tocsin people contact verify %d CODE' has it used again", notify.ShownAddress(made.Address), made.Receiver, made.ID)
 		})
 	})
 	byFlag(c, r)

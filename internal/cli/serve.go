@@ -43,15 +43,14 @@ func (s *shell) serve(ctx context.Context) error {
 		return err
 	}
 	warn(log, conf)
-	o := app.Options{Config: conf, Log: log, Out: s.out, Version: version()}
-	if s.configFile = s.file(); s.configFile != "" { // also where it is gone later
-		o.Reload = func() (*config.Config, error) {
-			c, err := s.load()
-			if err == nil {
-				warn(log, c)
-			}
-			return c, err
+	file := s.file() // also where it is gone later, or there is one then
+	o := app.Options{Config: conf, File: file, Log: log, Out: s.out, Version: version()}
+	o.Reload = func() (*config.Config, error) {
+		c, err := s.loadFile(file)
+		if err == nil {
+			warn(log, c)
 		}
+		return c, err
 	}
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)

@@ -59,7 +59,7 @@ func (r *rehearsal) explain(ctx context.Context, event []byte, at time.Time) (en
 	if at.IsZero() {
 		at = r.now()
 	}
-	return r.app.Engine().ExplainAt(ctx, event, at)
+	return r.app.Engine().ExplainAt(ctx, "", event, at)
 }
 
 // judge is what a test of the configuration compares.

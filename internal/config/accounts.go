@@ -2,7 +2,6 @@ package config
 
 import (
 	"maps"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -49,7 +48,7 @@ func (d *decoder) accounts(f file) (all map[string]tocsin.Account, owners []rout
 		for id := range more.Accounts {
 			if first, twice := d.spots[join("accounts", string(id))+" key"]; twice {
 				path := join("accounts", string(id))
-				other.fail(other.keySpot(path), "accounts", "%q is there twice, first in %s in line %d", string(id), d.file, first.line)
+				other.fail(other.keySpot(path), "accounts", "%q is there twice, first in %s in line %d", string(id), d.files[first.file], first.line)
 			}
 		}
 		other.eachAccount(more.Accounts, all)
@@ -72,7 +71,7 @@ func (d *decoder) readAccounts(f file) (*decoder, accountsFile) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(filepath.Dir(d.file), path)
 	}
-	text, err := os.ReadFile(path)
+	text, err := d.readFile(path)
 	if err != nil {
 		d.fail(d.spot("accounts_file"), "accounts_file", "%s", err)
 		return nil, more
@@ -82,6 +81,7 @@ func (d *decoder) readAccounts(f file) (*decoder, accountsFile) {
 		d.problems = append(d.problems, *problem)
 		return nil, more
 	}
+	d.read = append(d.read, path)
 	other := newDecoder(path, doc, d.kinds)
 	other.directory, other.texts = d.directory, [][]byte{text}
 	other.value(doc.root, "", reflect.ValueOf(&more).Elem())
@@ -137,7 +137,7 @@ func (d *decoder) owners(list []owner) []routing.Owner {
 		}
 		claims := owner{Account: o.Account, OU: o.OU, Tag: o.Tag, Value: o.Value}
 		if first, twice := seen[claims]; twice {
-			d.fail(d.spot(path), path, "the same is owned twice, first in line %d", first.line)
+			d.fail(d.spot(path), path, "the same is owned twice, first in %s", d.first(first, d.spot(path)))
 			continue
 		}
 		seen[claims] = d.spot(path)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,7 @@ func (d *decoder) build(f file) *Config {
 	c := &Config{Listen: f.Listen, Intake: f.Intake, PublicURL: strings.TrimRight(f.PublicURL, "/"), Store: f.Store}
 	d.checkAddresses(f)
 	c.TLS = d.certificate(f)
+	c.Heartbeat = d.heartbeat(f)
 	c.Sources = d.sources(f)
 	d.directory = list(d, f)
 	c.Receivers = d.receivers(f, c.PublicURL)
@@ -48,6 +50,7 @@ func (d *decoder) build(f file) *Config {
 	}
 	table.Fallback, table.FallbackTeam = d.fallback(f)
 	c.Fallback = d.lastResort(table, c.Policies)
+	d.checkFallback(c)
 	rs, err := routing.New(table)
 	if err != nil && len(d.problems) == 0 {
 		d.fail(d.spot("routes"), "routes", "%s", err)
@@ -59,6 +62,18 @@ func (d *decoder) build(f file) *Config {
 		d.warnings = append(d.warnings, r.Problem)
 	}
 	return c
+}
+
+// checkFallback tells of a fallback that is disabled as a whole.
+func (d *decoder) checkFallback(c *Config) {
+	for _, r := range c.Receivers {
+		if slices.Contains(c.Fallback, r.Name) && !r.Disabled {
+			return
+		}
+	}
+	if len(c.Fallback) > 0 && !d.failed("fallback") && !d.failed("receivers") {
+		d.fail(d.spot("fallback"), "fallback", "is disabled: %s; alerts that nobody else is told of would be lost", strings.Join(c.Fallback, ", "))
+	}
 }
 
 func (d *decoder) checkAddresses(f file) {
@@ -102,6 +117,20 @@ func (d *decoder) certificate(f file) TLS {
 	return *f.TLS
 }
 
+// heartbeat is where the outside monitor is told.
+func (d *decoder) heartbeat(f file) *Heartbeat {
+	if f.Heartbeat == nil || d.failed("heartbeat") {
+		return nil
+	}
+	if err := notify.CheckURL(f.Heartbeat.URL); err != nil {
+		d.fail(d.spot("heartbeat.url"), "heartbeat.url", "%s", err)
+	}
+	if f.Heartbeat.Every < 10*time.Second {
+		d.fail(d.spot("heartbeat.every"), "heartbeat.every", "is less than 10s")
+	}
+	return &Heartbeat{URL: f.Heartbeat.URL, Every: f.Heartbeat.Every}
+}
+
 // written are the keys of a map in the order of the file.
 func written[K ~string, V any](d *decoder, path string, m map[K]V) []K {
 	keys := make([]K, 0, len(m))
@@ -110,13 +139,7 @@ func written[K ~string, V any](d *decoder, path string, m map[K]V) []K {
 	}
 	slices.SortFunc(keys, func(a, b K) int {
 		x, y := d.keySpot(join(path, string(a))), d.keySpot(join(path, string(b)))
-		if x.line != y.line {
-			return x.line - y.line
-		}
-		if x.column != y.column {
-			return x.column - y.column
-		}
-		return strings.Compare(string(a), string(b))
+		return cmp.Or(x.file-y.file, x.line-y.line, x.column-y.column, strings.Compare(string(a), string(b)))
 	})
 	return keys
 }
@@ -140,8 +163,11 @@ func (d *decoder) sources(f file) []Source {
 			continue // told by the decoder
 		}
 		kind := d.kinds.Collectors[i]
-		s := Source{Name: name, Kind: kind.Name, Open: func(env collect.Env) (collect.Collector, error) { return kind.Open(picked.decode, env) }}
+		form, _ := SourceForm(d.kinds, kind.Name)
+		s := Source{Name: name, Kind: kind.Name, Disabled: f.Sources[name].Disabled, Place: d.place(path, form)}
+		s.Open = func(env collect.Env) (collect.Collector, error) { return kind.Open(picked.decode, env) }
 		d.try(picked, func() (any, error) { return s.Open(trialCollector(name)) })
+		s.Dialect = d.dialect(path, f.Sources[name].Settings, kind.Dialect)
 		all = append(all, s)
 	}
 	if len(f.Sources) == 0 {
@@ -162,16 +188,23 @@ func (d *decoder) receivers(f file, publicURL string) []Receiver {
 			d.fail(d.keySpot(path), path, "is where links in messages lead, /act/link; call the receiver something else")
 		}
 		entry := f.Receivers[name]
-		r := Receiver{Name: name, Kind: entry.Kind.name, Timeout: entry.Timeout}
+		form, _ := ReceiverForm(d.kinds, entry.Kind.name)
+		r := Receiver{Name: name, Kind: entry.Kind.name, Timeout: entry.Timeout, Disabled: entry.Disabled, Place: d.place(path, form)}
 		i := slices.IndexFunc(d.kinds.Notifiers, func(k notify.Kind) bool { return k.Name == entry.Kind.name })
 		if i >= 0 {
 			kind, picked := d.kinds.Notifiers[i], entry.Kind
 			r.Rate, r.Patience = kind.Rate, kind.Patience
 			r.Follows, r.Edits, r.Interrupts, r.Address, r.Burst = kind.Follows, kind.Edits, kind.Interrupts, kind.Address, kind.Burst
+			r.Acts, r.Hide = kind.Acts, entry.Hide
+			d.directory.acting[name] = kind.Acts
+			d.checkHide(path+".hide", entry.Hide)
 			r.Open = func(env notify.Env) (notify.Notifier, error) { return kind.Open(picked.decode, env) }
 			opened := d.try(picked, func() (any, error) { return r.Open(trialNotifier(name, publicURL)) })
 			if p, ok := opened.(notify.Placed); ok && !p.Placed() {
 				d.directory.placeless[name] = true
+			}
+			if reader, ok := opened.(notify.EventReader); ok && reader.ReadsEvent() && len(entry.Hide) > 0 {
+				d.fail(d.spot(path+".hide"), path+".hide", "its settings send the event itself, which has everything; hide nothing, or leave out what sends the event")
 			}
 		}
 		if entry.Rate != nil {
@@ -277,7 +310,7 @@ func (d *decoder) rules(f file, accounts map[string]tocsin.Account) (*rules.Rule
 		made, text, ok := d.rule(r, path)
 		d.directory.add("rule", made.Name)
 		if first, twice := names[made.Name]; twice && made.Name != "" {
-			d.fail(d.spot(path), path, "rule %q is there twice, first in line %d", made.Name, first.line)
+			d.fail(d.spot(path), path, "rule %q is there twice, first in %s", made.Name, d.first(first, d.spot(path)))
 			continue
 		}
 		names[made.Name] = d.spot(path)
@@ -316,7 +349,8 @@ func (d *decoder) rule(r rule, path string) (made rules.Rule, text []byte, ok bo
 			d.fail(d.spot(join(path, "use")), join(path, "use"), "no shipped rule %q%s", r.Use, didYouMean(r.Use, library.Names()))
 			return made, nil, false
 		}
-		return shipped.Rule, shipped.text, true
+		shipped.Actions = d.actions(path, r.Actions)
+		return shipped.Rule, shipped.text, len(d.problems) == before
 	}
 	_, hasPattern := d.spots[join(path, "pattern")]
 	switch {
@@ -338,7 +372,10 @@ func (d *decoder) rule(r rule, path string) (made rules.Rule, text []byte, ok bo
 	if _, dropped := d.spots[join(path, "drop")]; dropped && r.Drop == "" && !d.failed(join(path, "drop")) {
 		d.fail(d.spot(join(path, "drop")), join(path, "drop"), "is empty: say why, it is recorded with each event")
 	}
-	made = rules.Rule{Name: r.Name, Pattern: r.Pattern.parsed, Drop: r.Drop}
+	if r.Drop != "" && len(r.Actions) > 0 {
+		d.fail(d.keySpot(join(path, "actions")), path, `"drop" and "actions": what is dropped opens no alert that something could be done about`)
+	}
+	made = rules.Rule{Name: r.Name, Pattern: r.Pattern.parsed, Drop: r.Drop, Actions: d.actions(path, r.Actions)}
 	if r.Alert != nil {
 		d.checkKeys(join(join(path, "alert"), "key"), r.Alert.Key)
 		made.Alert = rules.Alert{Level: r.Alert.Level, Title: r.Alert.Title, Key: r.Alert.Key}

@@ -19,8 +19,8 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/tocsin-sec/tocsin"
@@ -30,6 +30,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/oncall"
 	"github.com/tocsin-sec/tocsin/internal/routing"
 	"github.com/tocsin-sec/tocsin/internal/rules"
+	"github.com/tocsin-sec/tocsin/internal/secret"
 )
 
 // Kinds are the ways in and the ways to tell people that a file may name.
@@ -50,6 +51,7 @@ type Config struct {
 	PublicURL string
 	// Store is "sqlite:<folder>" or a postgres:// URL.
 	Store     string
+	Heartbeat *Heartbeat // nil for none
 	Sources   []Source   // in the order of the file
 	Receivers []Receiver // in the order of the file
 	Accounts  map[string]tocsin.Account
@@ -69,17 +71,51 @@ type Config struct {
 	// are not verified.
 	People []tocsin.Person // in the order of the file
 	Tests  []Trial         // in the order of the file
-	// Hash is the SHA-256 of the text, and of the accounts file's if there is one, in
-	// hexadecimal. It does not change when what a reference names does.
+	// Hash is the SHA-256 of the text, and of those of the other files that belong to
+	// it, in hexadecimal. It does not change when what a reference names does.
 	Hash string
+	// Managed is the file that pages and commands write; it need not be there. Files
+	// are all that were read, the main one first.
+	Managed string
+	Files   []string
 	// Warnings are what is likely not meant, in the order of the file.
 	Warnings Problems
+}
+
+// A Heartbeat is where an outside monitor is told that tocsin works, and how often.
+type Heartbeat struct {
+	URL   secret.String
+	Every time.Duration
 }
 
 // A Source is one way by which events come in.
 type Source struct {
 	Name, Kind string
 	Open       func(collect.Env) (collect.Collector, error)
+	// Dialect reads its events, where they are of no shape that tocsin knows or its
+	// map says otherwise; nil where not.
+	Dialect collect.Dialect
+	// Disabled says that it takes nothing in.
+	Disabled bool
+	Place
+}
+
+// A Place is where an entry is written, and what is: references as they stand, and
+// *** for a secret that stands there itself.
+type Place struct {
+	File string
+	Line int
+	// Values are what is written, by the key of the [Form]'s field.
+	Values map[string]string
+
+	hidden map[string]secret.String
+}
+
+// Hidden is the secret that is written at a key, or a path below one, where Values
+// has *** in its place.
+func (p Place) Hidden(key string) (secret.String, bool) {
+	s, ok := p.hidden[key]
+	return s, ok
 }
 
 // A Receiver is one place where people are told.
@@ -95,7 +131,14 @@ type Receiver struct {
 	Follows, Edits, Interrupts bool
 	Address                    func(text string) (string, error)
 	Burst                      int
-	Open                       func(notify.Env) (notify.Notifier, error)
+	// Acts says that it does something rather than telling somebody, Hide are the
+	// fields that never leave by it.
+	Acts bool
+	Hide []string
+	Open func(notify.Env) (notify.Notifier, error)
+	// Disabled says that nobody is told by it.
+	Disabled bool
+	Place
 }
 
 // StoreLabel is Store as it may be shown: a URL's password is left out.
@@ -129,25 +172,30 @@ func Rehearse(r Receiver, kinds Kinds) Receiver {
 }
 
 // Load reads and checks a file. What is wrong with it comes as [Problems].
-func Load(path string, kinds Kinds) (*Config, error) {
-	text, err := os.ReadFile(path)
+func Load(path string, kinds Kinds) (*Config, error) { return LoadWith(path, kinds, nil) }
+
+// LoadWith is Load as it would be if files held something else.
+func LoadWith(path string, kinds Kinds, instead Files) (*Config, error) {
+	text, err := instead.read(path)
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	return Parse(path, text, kinds)
+	return ParseWith(path, text, kinds, instead)
 }
 
 // Parse checks the text of a file; name is how problems call it. It looks at the
-// environment and at files where the text names them. What is wrong comes as
-// [Problems].
+// environment and at files where the text names them, and at the managed file, which
+// it need not name. What is wrong comes as [Problems].
 func Parse(name string, text []byte, kinds Kinds) (*Config, error) {
-	doc, problem := readYAML(name, text)
-	if problem != nil {
-		return nil, Problems{*problem}
+	return ParseWith(name, text, kinds, nil)
+}
+
+// ParseWith is Parse as it would be if files held something else.
+func ParseWith(name string, text []byte, kinds Kinds, instead Files) (*Config, error) {
+	d, f, problems := decode(name, text, kinds, instead)
+	if problems != nil {
+		return nil, problems
 	}
-	d := newDecoder(name, doc, kinds)
-	var f file
-	d.value(doc.root, "", reflect.ValueOf(&f).Elem())
 	c := d.build(f)
 	if len(d.problems) > 0 {
 		return nil, d.problems.inOrder()
@@ -155,5 +203,22 @@ func Parse(name string, text []byte, kinds Kinds) (*Config, error) {
 	sum := sha256.Sum256(bytes.Join(append([][]byte{text}, d.texts...), []byte{0}))
 	c.Hash = hex.EncodeToString(sum[:])
 	c.Warnings = d.warnings.inOrder()
+	c.Managed, c.Files = d.beside(f.Managed), slices.Concat(d.files, d.read)
 	return c, nil
+}
+
+// decode reads a file and those that belong to it. What is wrong with them is with
+// the decoder, unless the file is no YAML at all.
+func decode(name string, text []byte, kinds Kinds, instead Files) (*decoder, file, Problems) {
+	var f file
+	doc, problem := readYAML(name, text)
+	if problem != nil {
+		return nil, f, Problems{*problem}
+	}
+	d := newDecoder(name, doc, kinds)
+	d.instead = instead
+	d.value(doc.root, "", reflect.ValueOf(&f).Elem())
+	d.more(&f)
+	d.plant()
+	return d, f, nil
 }

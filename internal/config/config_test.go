@@ -224,7 +224,7 @@ func TestOneMistake(t *testing.T) {
 		{"no time", strings.Replace(least, "{console: {}}", `{console: {}, timeout: 0s}`, 1), `t.yml:5:45: receivers.console.timeout: is 0: no attempt would have any time`},
 		{"more time than a lease", strings.Replace(least, "{console: {}}", `{console: {}, timeout: 31s}`, 1), `t.yml:5:45: receivers.console.timeout: is longer than 30s, which is how long one attempt may take`},
 		{"negative time", strings.Replace(least, "{console: {}}", `{console: {}, timeout: -5s}`, 1), `t.yml:5:45: receivers.console.timeout: "-5s" is negative`},
-		{"settings a level too high", strings.Replace(least, "{console: {}}", `{email: {to: [a]}, host: x}`, 1), `t.yml:5:41: receivers.console: unknown key "host"; known: rate, timeout, to, smtp, wait, minimum, template`},
+		{"settings a level too high", strings.Replace(least, "{console: {}}", `{email: {to: [a]}, host: x}`, 1), `t.yml:5:41: receivers.console: unknown key "host"; known: disabled, hide, rate, timeout, to, smtp, wait, minimum, template`},
 		{"a missing setting within", strings.Replace(least, "{console: {}}", `{email: {to: [a], smtp: {port: 25}}}`, 1), `t.yml:5:46: receivers.console.email.smtp: "host" is missing`},
 		{"a port with a leading zero", strings.Replace(least, "{console: {}}", `{email: {to: [a], smtp: {host: a, port: 025}}}`, 1), `t.yml:5:62: receivers.console.email.smtp.port: 025 begins with a zero: some read that as octal, want integer`},
 		{"an account of 13 digits", least + `accounts: {"1234567890123": {}}`, `t.yml:6:12: accounts: account id "1234567890123" has 13 digits, want 12 digits`},

@@ -21,11 +21,29 @@ import (
 // all of them are told at once, and keeps where everything was written.
 //
 // Tags of a field: json names its key, doc explains it, default is what it is
-// when it is not written, required:"true" makes its absence a problem.
+// when it is not written, required:"true" makes its absence a problem. For forms,
+// example is what could stand there, and oneof:"a b" are the words that will do.
 type decoder struct {
 	document
-	file  string
+	file  string // the main one
 	kinds Kinds
+	// files are all that belong to it, as positions number them; current is the one
+	// that is being decoded. Its lists stand behind those of the files before it.
+	files   []string
+	current int
+	behind  map[string]int // by the list's path
+	// top are the entries of each file, as far as they were understood.
+	top []entry
+	// instead are texts that go before what is on disk, and read are the files besides
+	// the main one that were read.
+	instead Files
+	read    []string
+	trees   map[string]any // what the entries of sources and receivers say, by path
+	// keep, if there is one, gives what stands in a tree for a secret; else it is
+	// masked.
+	keep func(path, text string) string
+	// hidden are those that were, as they are written; nil where nobody asks.
+	hidden map[string]secret.String
 	// spots says where the value of a path was written; where its key stands is
 	// under the path and " key".
 	spots    map[string]position
@@ -47,7 +65,7 @@ const (
 )
 
 func newDecoder(name string, doc document, kinds Kinds) *decoder {
-	return &decoder{document: doc, file: name, kinds: kinds, spots: map[string]position{}, left: maxNodes}
+	return &decoder{document: doc, file: name, files: []string{name}, kinds: kinds, spots: map[string]position{}, left: maxNodes}
 }
 
 // A reader decodes itself.
@@ -64,7 +82,23 @@ func (d *decoder) warn(at position, path, format string, args ...any) {
 }
 
 func (d *decoder) problem(at position, path, text string) Problem {
-	return Problem{File: d.file, Line: at.line, Column: at.column, Path: path, Text: text}
+	return Problem{File: d.files[at.file], Line: at.line, Column: at.column, Path: path, Text: text}
+}
+
+// start is where a person sees the node begin, in the file that is being decoded.
+func (d *decoder) start(n ast.Node) position {
+	at := startOf(n)
+	at.file = d.current
+	return at
+}
+
+// first says where something stands that is there a second time at the position:
+// "line 5", or where that is another file "line 5 of more.yml".
+func (d *decoder) first(first, second position) string {
+	if first.file == second.file {
+		return fmt.Sprintf("line %d", first.line)
+	}
+	return fmt.Sprintf("line %d of %s", first.line, d.files[first.file])
 }
 
 // spot is where the path was written, or the nearest of what it is within.
@@ -74,7 +108,7 @@ func (d *decoder) spot(path string) position {
 			return at
 		}
 		if path == "" {
-			return position{1, 1}
+			return position{line: 1, column: 1}
 		}
 		path = parent(path)
 	}
@@ -118,7 +152,7 @@ func index(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
 func (d *decoder) follow(n ast.Node, path string) (_ ast.Node, ok bool) {
 	if d.left--; d.left <= 0 {
 		if d.left == 0 {
-			d.fail(startOf(n), path, "too much: the aliases before this stand for half a million values")
+			d.fail(d.start(n), path, "too much: the aliases before this stand for half a million values")
 		}
 		return nil, false
 	}
@@ -129,13 +163,13 @@ func (d *decoder) follow(n ast.Node, path string) (_ ast.Node, ok bool) {
 		case *ast.AliasNode:
 			target := d.bound[v]
 			if target == nil {
-				d.fail(startOf(n), path, "no anchor &%s before this", nameOf(v.Value))
+				d.fail(d.start(n), path, "no anchor &%s before this", nameOf(v.Value))
 				return nil, false
 			}
 			n = target
 		case *ast.TagNode:
 			if v.GetToken().Value != "!!str" || v.Value == nil {
-				d.fail(startOf(n), path, "tag %s is not understood here", v.GetToken().Value)
+				d.fail(d.start(n), path, "tag %s is not understood here", v.GetToken().Value)
 				return nil, false
 			}
 			inner := v.Value
@@ -155,7 +189,7 @@ func (d *decoder) follow(n ast.Node, path string) (_ ast.Node, ok bool) {
 			return n, true
 		}
 	}
-	d.fail(startOf(n), path, "anchors within anchors without an end")
+	d.fail(d.start(n), path, "anchors within anchors without an end")
 	return nil, false
 }
 
@@ -185,7 +219,7 @@ func (d *decoder) entries(n ast.Node, path string) []entry {
 		case all[i].merged:
 			all[i] = e
 		default:
-			d.fail(e.at, path, "%q is there twice, first in line %d", e.key, all[i].at.line)
+			d.fail(e.at, path, "%q is there twice, first in %s", e.key, d.first(all[i].at, e.at))
 		}
 	}
 	return all
@@ -212,7 +246,7 @@ func (d *decoder) rawEntries(n ast.Node, path string, depth int) []entry {
 		if !ok {
 			continue
 		}
-		e := entry{at: startOf(v.Key), node: v.Value}
+		e := entry{at: d.start(v.Key), node: v.Value}
 		if e.key, e.plain = textOf(key); !e.plain {
 			if _, scalar := key.(ast.ScalarNode); !scalar {
 				d.fail(e.at, path, "got %s as a key, want string", kindOf(key))
@@ -236,11 +270,11 @@ func keyOf(k ast.MapKeyNode) ast.Node {
 // of which the earlier goes first.
 func (d *decoder) merge(n ast.Node, path string, depth int) []entry {
 	if depth > maxDepth {
-		d.fail(startOf(n), path, "merge keys within merge keys without an end")
+		d.fail(d.start(n), path, "merge keys within merge keys without an end")
 		d.left = 0
 		return nil
 	}
-	at := startOf(n)
+	at := d.start(n)
 	n, ok := d.follow(n, path)
 	if !ok {
 		return nil
@@ -275,12 +309,12 @@ var (
 // value puts the node into a settable value.
 func (d *decoder) value(n ast.Node, path string, into reflect.Value) {
 	if d.depth++; d.depth > maxDepth {
-		d.fail(startOf(n), path, "nested too deep: is an anchor used within itself?")
+		d.fail(d.start(n), path, "nested too deep: is an anchor used within itself?")
 		d.depth--
 		return
 	}
 	defer func() { d.depth-- }()
-	at := startOf(n)
+	at := d.start(n)
 	if null, ok := n.(*ast.NullNode); ok && null.GetToken().Type == token.ImplicitNullType {
 		at = d.keySpot(path) // there is nothing to point at
 	}
@@ -521,7 +555,7 @@ func (d *decoder) list(n ast.Node, path string, into reflect.Value) {
 	}
 	into.Set(reflect.MakeSlice(into.Type(), len(seq.Values), len(seq.Values)))
 	for i, item := range seq.Values {
-		d.value(item, index(path, i), into.Index(i))
+		d.value(item, index(path, d.behind[path]+i), into.Index(i))
 	}
 }
 
@@ -547,8 +581,8 @@ func (d *decoder) mapping(n ast.Node, path string, into reflect.Value) {
 			key.SetString(e.key)
 		}
 		at := join(path, key.String())
-		if first, twice := d.spots[at+" key"]; twice && into.MapIndex(key).IsValid() {
-			d.fail(e.at, path, "%q is there twice, first in line %d", key.String(), first.line)
+		if first, twice := d.spots[at+" key"]; twice && (into.MapIndex(key).IsValid() || first.file != e.at.file) {
+			d.fail(e.at, path, "%q is there twice, first in %s", key.String(), d.first(first, e.at))
 			continue
 		}
 		d.spots[at+" key"] = e.at
@@ -585,6 +619,9 @@ func (d *decoder) object(n ast.Node, path string, into reflect.Value) {
 		choice = &fields[i]
 		fields = slices.Delete(slices.Clone(fields), i, i+1)
 	}
+	if path == "" {
+		d.top = append(d.top, entries...)
+	}
 	var others []entry
 	seen := map[string]bool{}
 	for _, e := range entries {
@@ -620,7 +657,9 @@ func (d *decoder) object(n ast.Node, path string, into reflect.Value) {
 // A field is one key of a struct, described by its tags.
 type field struct {
 	key, doc, fallback string
-	kinds              string // "collectors" or "notifiers", of a field of type chosen
+	kinds              string   // "collectors" or "notifiers", of a field of type chosen
+	example            string   // what could stand there, for forms
+	options            []string // the words that will do, where they are few
 	required           bool
 	typ                reflect.Type
 	index              []int
@@ -646,8 +685,11 @@ func fieldsOf(t reflect.Type) []field {
 		}
 		fields = append(fields, field{
 			key: key, doc: f.Tag.Get("doc"), fallback: f.Tag.Get("default"), kinds: f.Tag.Get("kinds"),
-			required: f.Tag.Get("required") == "true", typ: f.Type, index: []int{i},
+			example: f.Tag.Get("example"), required: f.Tag.Get("required") == "true", typ: f.Type, index: []int{i},
 		})
+		if words := f.Tag.Get("oneof"); words != "" {
+			fields[len(fields)-1].options = strings.Fields(words)
+		}
 	}
 	return fields
 }

@@ -12,6 +12,7 @@ type directory struct {
 	used  map[[2]string]bool  // what, name
 	// placeless are the receivers that tell single people alone.
 	placeless map[string]bool
+	acting    map[string]bool // receivers that do something rather than telling
 	left      map[string]bool // accounts
 }
 
@@ -24,7 +25,7 @@ func list(d *decoder, f file) *directory {
 			"schedule": written(d, "schedules", f.Schedules),
 			"person":   written(d, "people", f.People),
 		},
-		used: map[[2]string]bool{}, placeless: map[string]bool{}, left: map[string]bool{},
+		used: map[[2]string]bool{}, placeless: map[string]bool{}, acting: map[string]bool{}, left: map[string]bool{},
 	}
 }
 
@@ -87,7 +88,10 @@ func (d *decoder) checkReceivers(path string, list names) {
 
 func (d *decoder) checkReceiver(path, name string) {
 	d.refer(path, "receiver", name)
-	if d.directory.placeless[name] {
+	switch {
+	case d.directory.acting[name]:
+		d.fail(d.spot(path), path, "receiver %q does something rather than telling somebody: it runs only where a rule names it among its actions", name)
+	case d.directory.placeless[name]:
 		d.fail(d.spot(path), path, "receiver %q tells people alone: its settings name no place where an alert could be told", name)
 	}
 }

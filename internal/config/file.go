@@ -10,6 +10,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/mapping"
+	"github.com/tocsin-sec/tocsin/internal/secret"
 )
 
 // file is tocsin.yml, in the order in which an event travels. What is written
@@ -20,6 +22,9 @@ type file struct {
 	TLS          *TLS                `json:"tls" doc:"Certificate of the address that senders reach: of intake, or of listen where there is no intake. Left out, a proxy before it has to speak HTTPS."`
 	PublicURL    string              `json:"public_url" doc:"How the world reaches this server, for links in messages, for what vendors call back and for senders: https://tocsin.example.com."`
 	Store        string              `json:"store" default:"sqlite:./tocsin-data" doc:"Where everything is kept: sqlite: and a folder, made if it is missing, or postgres://user@host/database."`
+	Include      names               `json:"include" doc:"More files with sources, accounts, owners, rules, routes, inhibit, teams, policies, schedules, people, receivers and tests: paths from this file's folder, * stands for any run of characters in a name. What has a name may be there once in all of them; lists go on where the file before ends."`
+	Managed      string              `json:"managed" default:"tocsin.managed.yml" doc:"The file that pages and commands write, with sources and receivers: a path from this file's folder. It need not be there."`
+	Heartbeat    *heartbeat          `json:"heartbeat" doc:"An outside monitor that is told again and again that tocsin works, and that alarms when it hears nothing."`
 	Sources      map[string]source   `json:"sources" doc:"How events come in, by name. Each entry names one kind with its settings; the name is part of the URL, /in/<name>."`
 	Accounts     map[account]details `json:"accounts" doc:"What is known of AWS accounts, by the account id in quotes. Dashes are taken out: 1234-5678-9012 is 123456789012."`
 	AccountsFile string              `json:"accounts_file" doc:"Another YAML file with more accounts and owners, under the same two keys; a path from this file's folder. It is read as strictly, and read again with this one."`
@@ -39,22 +44,40 @@ type file struct {
 	Tests        []trial             `json:"tests" doc:"Events, and what is to become of them; tocsin check runs them."`
 }
 
+type heartbeat struct {
+	URL   secret.String `json:"url" required:"true" doc:"The address that the monitor gives out; it is asked for with GET."`
+	Every time.Duration `json:"every" default:"1m" doc:"How often, 10s at least. Have the monitor alarm after three times as long."`
+}
+
 type source struct {
-	Kind chosen `json:"kind" kinds:"collectors"`
+	Kind      chosen `json:"kind" kinds:"collectors"`
+	Disabled  bool   `json:"disabled" default:"false" doc:"Take nothing in. Senders are told to come again later, and what the source brought so far is kept."`
+	Team      string `json:"team" doc:"The team that owns its alerts where no route decides."`
+	Policy    string `json:"policy" doc:"The policy that its alerts climb where no route decides."`
+	Receivers names  `json:"receivers" doc:"Who is told of its alerts where no route decides."`
+	mapping.Settings
 }
 
 type receiver struct {
-	Kind    chosen        `json:"kind" kinds:"notifiers"`
-	Rate    *float64      `json:"rate" doc:"How many messages a second it is sent at most; 0 is no limit. Left out, it is what the vendor publishes."`
-	Timeout time.Duration `json:"timeout" default:"15s" doc:"How long one attempt may take, 30s at most."`
+	Kind     chosen        `json:"kind" kinds:"notifiers"`
+	Disabled bool          `json:"disabled" default:"false" doc:"Tell nobody by it. What it is owed fails, and the fallback is told of alerts in its stead."`
+	Hide     names         `json:"hide" doc:"Fields whose values never leave by it: see Fields that can be hidden."`
+	Rate     *float64      `json:"rate" doc:"How many messages a second it is sent at most; 0 is no limit. Left out, it is what the vendor publishes."`
+	Timeout  time.Duration `json:"timeout" default:"15s" doc:"How long one attempt may take, 30s at most."`
 }
 
 type rule struct {
-	Use     string       `json:"use" doc:"A shipped rule, by name; nothing else stands beside it."`
+	Use     string       `json:"use" doc:"A shipped rule, by name; nothing but actions stands beside it."`
 	Name    string       `json:"name" doc:"What it is called in the journal, in alerts and in messages."`
 	Pattern eventPattern `json:"pattern" doc:"An EventBridge event pattern over the whole event."`
 	Drop    string       `json:"drop" doc:"Why its events are recorded as filtered, and no alert opened."`
+	Actions []action     `json:"actions" doc:"What runs when it opens an alert: receivers that act, which nothing else has run. It may stand beside use."`
 	Alert   *outcome     `json:"alert" doc:"What the alert is to be where the event does not say it. GuardDuty findings say it themselves."`
+}
+
+type action struct {
+	Run     string `json:"run" required:"true" doc:"The receiver that does it."`
+	Approve bool   `json:"approve" default:"false" doc:"Wait until a person approves it, with a button of a message, on the alert's page or by the API."`
 }
 
 type outcome struct {

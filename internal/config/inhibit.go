@@ -24,7 +24,7 @@ func (d *decoder) inhibitions(f file) *routing.Inhibitions {
 			d.fail(d.spot(path+".name"), path+".name", "is empty")
 		}
 		if first, twice := seen[in.Name]; twice && in.Name != "" {
-			d.fail(d.spot(path+".name"), path+".name", "inhibition %q is there twice, first in line %d", in.Name, first.line)
+			d.fail(d.spot(path+".name"), path+".name", "inhibition %q is there twice, first in %s", in.Name, d.first(first, d.spot(path+".name")))
 		}
 		seen[in.Name] = d.spot(path + ".name")
 		d.checkFields(in.When, path+".when")

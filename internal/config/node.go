@@ -13,8 +13,9 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// A position is a place in the file, both numbers from 1.
-type position struct{ line, column int }
+// A position is a place in a file, both numbers from 1. file is which of the files
+// of the configuration it is, 0 for the main one.
+type position struct{ line, column, file int }
 
 // A document is a file that was read as YAML, with its aliases tied to their
 // anchors. Nothing is decoded yet.
@@ -112,7 +113,7 @@ func invalidUTF8(text []byte) int {
 func placeOf(text []byte, offset int) position {
 	before := text[:offset]
 	line := before[bytes.LastIndexByte(before, '\n')+1:]
-	return position{bytes.Count(before, []byte{'\n'}) + 1, utf8.RuneCount(line) + 1}
+	return position{line: bytes.Count(before, []byte{'\n'}) + 1, column: utf8.RuneCount(line) + 1}
 }
 
 // explain puts the parser's message into words that say what to do.
@@ -156,9 +157,9 @@ func nameOf(n ast.Node) string {
 
 func positionOf(t *token.Token) position {
 	if t == nil || t.Position == nil {
-		return position{1, 1}
+		return position{line: 1, column: 1}
 	}
-	return position{max(1, t.Position.Line), max(1, t.Position.Column)}
+	return position{line: max(1, t.Position.Line), column: max(1, t.Position.Column)}
 }
 
 // startOf is where a person sees the node begin. (The parser puts a mapping at
@@ -166,7 +167,7 @@ func positionOf(t *token.Token) position {
 func startOf(n ast.Node) position {
 	switch n := n.(type) {
 	case nil:
-		return position{1, 1}
+		return position{line: 1, column: 1}
 	case *ast.MappingNode:
 		if !n.IsFlowStyle && len(n.Values) > 0 {
 			return startOf(n.Values[0])

@@ -77,7 +77,7 @@ func (p *eventPattern) spot(offset int) position {
 // marksIn finds the lines of a JSON text in the file. What was written on one
 // line, or folded, is known by its beginning alone.
 func marksIn(d *decoder, n ast.Node, text string) []mark {
-	start := startOf(n)
+	start := d.start(n)
 	marks := []mark{{0, start}}
 	block, ok := n.(*ast.LiteralNode)
 	if !ok || block.Start == nil || block.Start.Type != token.LiteralType {
@@ -96,7 +96,7 @@ func marksIn(d *decoder, n ast.Node, text string) []mark {
 		}
 		column := utf8.RuneCountInString(written[:indent]) + 1
 		for j := range line {
-			marks = append(marks, mark{offset + j, position{number, column}})
+			marks = append(marks, mark{offset + j, position{number, column, start.file}})
 			column++
 		}
 		offset += len(line)
@@ -129,7 +129,7 @@ func (w *jsonWriter) value(n ast.Node, under string) {
 		return
 	}
 	defer func() { w.depth-- }()
-	at := startOf(n)
+	at := w.d.start(n)
 	n, ok := w.d.follow(n, w.path)
 	if !ok {
 		w.bad = true

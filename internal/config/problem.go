@@ -74,3 +74,13 @@ func nearest(word string, known []string) string {
 	}
 	return best
 }
+
+// Within is the rest of a problem's path below an entry, such as "https.token" of
+// "sources.api.https.token"; ok is false where the problem is about something else.
+func Within(path, key, name string) (rest string, ok bool) {
+	entry := join(key, name)
+	if !within(path, entry) {
+		return "", false
+	}
+	return strings.TrimPrefix(strings.TrimPrefix(path, entry), "."), true
+}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/disclosure"
 	"github.com/tocsin-sec/tocsin/internal/oncall"
 	"github.com/tocsin-sec/tocsin/internal/routing"
 	"github.com/tocsin-sec/tocsin/library"
@@ -18,18 +19,21 @@ func Reference(kinds Kinds) string {
 	p.line(intro)
 	p.section("## The file", reflect.TypeFor[file]())
 	p.section("### tls", reflect.TypeFor[TLS]())
+	p.section("### heartbeat", reflect.TypeFor[heartbeat]())
 	p.section("### sources", reflect.TypeFor[source]())
 	p.kindsTable("sources", "collectors")
 	p.section("### accounts", reflect.TypeFor[details]())
 	p.section("### owners", reflect.TypeFor[owner]())
 	p.line("Each has one of `account`, `ou` and `tag`.\n")
 	p.section("### rules", reflect.TypeFor[rule]())
+	p.section("#### actions", reflect.TypeFor[action]())
 	p.section("#### alert", reflect.TypeFor[outcome]())
 	p.section("### alerts", reflect.TypeFor[life]())
 	p.section("#### quiet", reflect.TypeFor[quiet]())
 	p.section("### routes", reflect.TypeFor[route]())
 	p.line("A route has `receivers`, `team`, `policy`, `drop` or `routes`, or it says something of the alert and leaves it to its owner.\n")
 	p.alertFields()
+	p.hidden()
 	p.section("### inhibit", reflect.TypeFor[inhibition]())
 	p.section("### teams", reflect.TypeFor[team]())
 	p.section("### policies", reflect.TypeFor[policy]())
@@ -72,6 +76,19 @@ has is an error, and all errors are told at once, each with file, line and colum
 | names | One name, or a list of them. |
 | event | An event, as YAML, as JSON in a string, or as the path of a file. |
 `
+
+// hidden is what routes and receivers may keep from leaving.
+func (p *page) hidden() {
+	p.line("#### Fields that can be hidden\n")
+	p.line("| field | is |\n| --- | --- |")
+	for _, f := range disclosure.Fields() {
+		p.line("| " + code(f.Name) + " | " + f.Doc + " |")
+	}
+	for _, g := range disclosure.Groups() {
+		p.line("| " + code(g.Name) + " | " + g.Doc + " |")
+	}
+	p.line("")
+}
 
 type page struct {
 	out   strings.Builder

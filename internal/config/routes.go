@@ -10,6 +10,7 @@ import (
 	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/internal/escalation"
 	"github.com/tocsin-sec/tocsin/internal/routing"
+	"github.com/tocsin-sec/tocsin/pattern"
 )
 
 type route struct {
@@ -28,6 +29,7 @@ type route struct {
 	FirstWindow *time.Duration    `json:"first_window" doc:"How long the first message waits, 5m at most, so that what is over by then disturbs nobody. Left out, no time."`
 	Updates     tocsin.Updates    `json:"updates" doc:"How often people hear what is new. Left out, it is what the team says."`
 	Storm       int               `json:"storm" doc:"How many new alerts a minute are told singly; what is more comes in one digest a minute. Left out, 60."`
+	Hide        names             `json:"hide" doc:"Fields whose values never leave for those whom the route, or its team's or its policy's steps, tell: see Fields that can be hidden. Routes within hide them too."`
 	Shadow      bool              `json:"shadow" default:"false" doc:"Record what it would have done and tell nobody; everything else goes on as if it were not there."`
 }
 
@@ -35,7 +37,7 @@ type route struct {
 // besides who is told.
 func (r route) says() bool {
 	return r.Level != tocsin.Unknown || r.AtLeast != tocsin.Unknown || r.Title != "" || len(r.Tags) > 0 ||
-		r.FirstWindow != nil || r.Updates != "" || r.Storm != 0
+		r.FirstWindow != nil || r.Updates != "" || r.Storm != 0 || len(r.Hide) > 0
 }
 
 // ownTeam is whichever team owns the account.
@@ -43,7 +45,7 @@ const ownTeam = routing.OwnTeam
 
 func (d *decoder) routes(f file) []routing.Route {
 	p := planter{decoder: d, teams: f.Teams, seen: map[string]position{}}
-	return p.among(f.Routes, "routes", "route ", above{})
+	return append(p.among(f.Routes, "routes", "route ", above{}), p.ofSources(f)...)
 }
 
 // A planter makes the tree of routes.
@@ -51,6 +53,7 @@ type planter struct {
 	*decoder
 	teams map[string]team
 	seen  map[string]position // by what a route is called
+	takes reach               // those that stand under no other
 }
 
 // above is what routes stand under.
@@ -85,7 +88,7 @@ func (p *planter) among(list []route, path, number string, up above) []routing.R
 		made := routing.Route{
 			Name: r.Name, Pattern: r.Pattern.parsed, Continue: r.Continue, Team: r.Team, Policy: r.Policy, Receivers: r.Receivers,
 			Drop: r.Drop, Level: r.Level, AtLeast: r.AtLeast, Title: r.Title, Tags: r.Tags, FirstWindow: r.FirstWindow,
-			Updates: r.Updates, Storm: r.Storm, Shadow: r.Shadow,
+			Updates: r.Updates, Storm: r.Storm, Hide: r.Hide, Shadow: r.Shadow,
 			Routes: p.among(r.Routes, at+".routes", called+".", within),
 		}
 		if transparent := within.shadow && !up.shadow; !r.Continue && !transparent {
@@ -94,6 +97,47 @@ func (p *planter) among(list []route, path, number string, up above) []routing.R
 				label = fmt.Sprintf("route %q", r.Name)
 			}
 			takes.add(label, asks)
+		}
+		all = append(all, made)
+	}
+	if path == "routes" {
+		p.takes = takes
+	}
+	return all
+}
+
+// ofSources are the last routes: one for each source that says whose its alerts are
+// where nothing else does.
+func (p *planter) ofSources(f file) []routing.Route {
+	var all []routing.Route
+	for _, name := range written(p.decoder, "sources", f.Sources) {
+		s, path := f.Sources[name], join("sources", name)
+		p.refer(path+".team", "team", s.Team)
+		p.refer(path+".policy", "policy", s.Policy)
+		p.checkReceivers(path+".receivers", s.Receivers)
+		if s.Team == "" && s.Policy == "" && len(s.Receivers) == 0 || p.failed(path) {
+			continue
+		}
+		if t := p.teams[s.Team]; s.Team != "" && s.Policy == "" && len(s.Receivers) == 0 && t.Policy == "" && len(t.Receivers) == 0 {
+			p.fail(p.spot(path+".team"), path+".team", "team %q has neither policy nor receivers: nobody would be told", s.Team)
+			continue
+		}
+		text := []byte(`{"paths":[{"suffix":":` + name + `"}]}`) // a name has nothing to escape
+		came, err := pattern.Parse(text)
+		if err != nil {
+			p.fail(p.keySpot(path), path, "%s", err)
+			continue
+		}
+		made := routing.Route{
+			Name: "source " + name, Pattern: came, Otherwise: true, Team: s.Team, Policy: s.Policy, Receivers: s.Receivers,
+		}
+		if first, twice := p.seen[made.Name]; twice {
+			p.fail(p.keySpot(path), path, "%q is what a route is called, in %s: give that another name", made.Name, p.first(first, p.keySpot(path)))
+			continue
+		}
+		p.directory.add("route", made.Name)
+		if by := p.takes.by(object(text)); by != "" {
+			p.warn(p.spot(path), path, "its team, policy and receivers are never asked: %s takes all alerts", by)
 		}
 		all = append(all, made)
 	}
@@ -133,6 +177,7 @@ func (p *planter) checkReach(path string, here above) bool {
 func (p *planter) check(r route, path, called string, up above) {
 	p.checkName(r, path, called)
 	p.checkReceivers(path+".receivers", r.Receivers)
+	p.checkHide(path+".hide", r.Hide)
 	if p.isWritten(path+".receivers") && len(r.Receivers) == 0 && !p.failed(path+".receivers") {
 		p.fail(p.spot(path+".receivers"), path+".receivers", "is empty: name a receiver")
 	}
@@ -172,7 +217,7 @@ func (p *planter) checkName(r route, path, called string) {
 	}
 	name := cmp.Or(r.Name, called)
 	if first, twice := p.seen[name]; twice {
-		p.fail(p.spot(at), at, "route %q is there twice, first in line %d", name, first.line)
+		p.fail(p.spot(at), at, "route %q is there twice, first in %s", name, p.first(first, p.spot(at)))
 		return
 	}
 	p.seen[name] = p.spot(at)

@@ -214,7 +214,7 @@ func (d *decoder) trials(f file) []Trial {
 	var all []Trial
 	for i, t := range f.Tests {
 		path := index("tests", i)
-		made := Trial{Name: t.Name, At: t.At, event: t.Event, expect: t.Expect, file: d.file, path: path, at: d.spot(path), spots: map[string]position{}}
+		made := Trial{Name: t.Name, At: t.At, event: t.Event, expect: t.Expect, file: d.files[d.spot(path).file], path: path, at: d.spot(path), spots: map[string]position{}}
 		if made.Name == "" {
 			made.Name = fmt.Sprintf("test %d", i+1)
 		}

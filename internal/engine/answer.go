@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/disclosure"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
@@ -22,7 +24,10 @@ func (e *Engine) Answer(ctx context.Context, receiver string, a notify.Answer) (
 	if a.ID != "" {
 		ask.token = receiver + "/" + a.ID
 	}
-	return e.do(ctx, a.Alert, a.Do, ask)
+	reply, err := e.do(ctx, a.Alert, a.Do, ask)
+	hide := disclosure.Of(reply.Alert, receiver, e.plan.Load().Receivers[receiver].Hide)
+	reply.Alert, reply.Account = disclosure.Alert(reply.Alert, reply.Account, hide)
+	return reply, err
 }
 
 // ReadLink says what a link in a message would do, and shows the alert. It does
@@ -37,7 +42,14 @@ func (e *Engine) ReadLink(ctx context.Context, token string) (Link, tocsin.Alert
 		a, err = tx.Alert(l.Alert)
 		return err
 	})
+	a, _ = disclosure.Alert(a, tocsin.Account{}, e.hiddenFrom(l, a))
 	return l, a, err
+}
+
+// hiddenFrom is what whoever has the link does not get to see: links are sent to
+// people whom the alert's routes told, by a receiver that may hide more.
+func (e *Engine) hiddenFrom(l Link, a tocsin.Alert) []string {
+	return slices.Concat(disclosure.Everything(a), e.plan.Load().Receivers[l.Receiver].Hide)
 }
 
 // FollowLink does what the link says, once.
@@ -49,7 +61,9 @@ func (e *Engine) FollowLink(ctx context.Context, token string) (notify.Reply, er
 	if p, ok := e.world().person(l.Person); !ok || p.Disabled {
 		return notify.Reply{}, InputError{fmt.Errorf("%s is not among the people any more", l.Person)}
 	}
-	return e.do(ctx, l.Alert, l.Do, Ask{By: l.Person, Via: "link", token: "link/" + l.ID})
+	reply, err := e.do(ctx, l.Alert, l.Do, Ask{By: l.Person, Via: "link", token: "link/" + l.ID})
+	reply.Alert, reply.Account = disclosure.Alert(reply.Alert, reply.Account, e.hiddenFrom(l, reply.Alert))
+	return reply, err
 }
 
 // do is what was answered, in the name of a person.
@@ -71,7 +85,12 @@ func (e *Engine) do(ctx context.Context, id int64, do notify.Do, ask Ask) (notif
 		a, err = e.Close(ctx, id, ask, tocsin.ReasonFixed, time.Time{})
 		said = "Closed as fixed by " + ask.By
 	default:
-		return notify.Reply{}, fmt.Errorf("%q cannot be done from a message", do)
+		name, runs := do.Runs()
+		if !runs {
+			return notify.Reply{}, fmt.Errorf("%q cannot be done from a message", do)
+		}
+		a, err = e.RunAction(ctx, id, ask, name)
+		said = name + " approved by " + ask.By
 	}
 	if errors.Is(err, errUsed) {
 		return e.reply(ctx, id, "That was done already.")

@@ -46,6 +46,8 @@ type Asks interface {
 	// Close ends it. A mute keeps its key quiet until then; zero makes none.
 	Close(ctx context.Context, id int64, ask Ask, reason tocsin.Reason, mute time.Time) (tocsin.Alert, error)
 	Note(ctx context.Context, id int64, ask Ask) (tocsin.Alert, error)
+	// RunAction runs an action that waits for approval, in the name of who asks.
+	RunAction(ctx context.Context, id int64, ask Ask, name string) (tocsin.Alert, error)
 	// Retry owes a notification that failed or was parked once more.
 	Retry(ctx context.Context, notification int64, by string) error
 
@@ -68,6 +70,9 @@ type Asks interface {
 	// Verify takes the code that the address was sent.
 	Verify(ctx context.Context, contact int64, code string) (tocsin.Contact, error)
 	RemoveContact(ctx context.Context, contact int64, by string) error
+	// Invite makes a link by which a person enrols an address of a receiver that has
+	// such links (see notify.Inviter).
+	Invite(ctx context.Context, person, receiver, by string) (string, error)
 	// EnableContact uses a disabled contact method again, once its code is given.
 	EnableContact(ctx context.Context, contact int64, by string) error
 
@@ -90,6 +95,8 @@ type Asks interface {
 
 	// Explain says what would become of the event, step by step, and does nothing.
 	Explain(ctx context.Context, raw []byte) (Explanation, error)
+	// ExplainFrom says it of an event of that source, whose own map reads it.
+	ExplainFrom(ctx context.Context, source string, raw []byte) (Explanation, error)
 	// DeadRoutes are the routes and receivers that took nothing for so many days.
 	DeadRoutes(ctx context.Context, days int) ([]routing.Dead, error)
 }

@@ -38,6 +38,9 @@ func (e *Engine) runClock(ctx context.Context) {
 			e.log.Error("the clock cannot go on; it tries again", "err", err)
 			next = time.Time{}
 		}
+		if err == nil {
+			e.lastTurn.Store(time.Now().UnixMilli())
+		}
 		nap := longestNap
 		if !next.IsZero() {
 			nap = min(max(next.Sub(e.now()), 0), nap)

@@ -364,7 +364,7 @@ func (q *receiverQueue) deliver(ctx context.Context, j job) settling {
 	if err != nil {
 		q.e.log.WarnContext(ctx, "notification not delivered", "receiver", q.name, "alert", n.Alert, "attempt", n.Attempts, "state", s.State, "err", err)
 	}
-	return q.settleEach(j, func(n tocsin.Notification) store.Settlement {
+	return q.settleEach(j, err, func(n tocsin.Notification) store.Settlement {
 		// What one digest told is tried again together, but each for as long as it has
 		// itself: one that came to be owed later is not given up with the oldest.
 		each := judge(n, now, err, spread)
@@ -408,9 +408,9 @@ func (q *receiverQueue) attempt(ctx context.Context, r Receiver, j job) (ref str
 			err = notify.Permanent(fmt.Errorf("the notifier failed: %v", p))
 		}
 	}()
-	m, err := q.e.message(j)
+	m, err := q.e.message(ctx, r, j)
 	if err != nil {
-		return "", notify.Permanent(err)
+		return "", err
 	}
 	return r.Notifier.Notify(ctx, m)
 }
@@ -418,11 +418,12 @@ func (q *receiverQueue) attempt(ctx context.Context, r Receiver, j job) (ref str
 // settle hands a result to the next commit, which it does not wait for. What came
 // of a digest came of all that it told of.
 func (q *receiverQueue) settle(j job, s store.Settlement) settling {
-	return q.settleEach(j, func(tocsin.Notification) store.Settlement { return s })
+	return q.settleEach(j, nil, func(tocsin.Notification) store.Settlement { return s })
 }
 
-// settleEach is settle with a result for each that a digest told of.
-func (q *receiverQueue) settleEach(j job, result func(tocsin.Notification) store.Settlement) settling {
+// settleEach is settle with a result for each that a digest told of. cause is what
+// the notifier said, if it was asked.
+func (q *receiverQueue) settleEach(j job, cause error, result func(tocsin.Notification) store.Settlement) settling {
 	all := j.digest
 	if len(all) == 0 {
 		all = []job{j}
@@ -435,7 +436,7 @@ func (q *receiverQueue) settleEach(j job, result func(tocsin.Notification) store
 		if each.State == tocsin.Delivered {
 			each.Receiver = q.name
 		}
-		q.e.submit(work{settle: &settlement{Settlement: each, notification: n, settled: func(err error) {
+		q.e.submit(work{settle: &settlement{Settlement: each, notification: n, cause: cause, settled: func(err error) {
 			q.settled(each, err)
 			done <- struct{}{}
 		}}})
@@ -467,6 +468,7 @@ func (s settling) wait() {
 type settlement struct {
 	store.Settlement
 	notification tocsin.Notification
+	cause        error // what the notifier said
 	settled      func(error)
 }
 
@@ -505,23 +507,24 @@ func (e *Engine) parkForgotten(ctx context.Context, now time.Time) error {
 		if _, ok := plan.Receivers[name]; ok || err != nil {
 			continue
 		}
+		var claimed []tocsin.Notification
 		err = e.store.Update(ctx, func(tx *store.Tx) error {
-			claimed, err := tx.Claim(name, now, lease, maxBatch)
-			if err != nil {
+			if claimed, err = tx.Claim(name, now, lease, maxBatch); err != nil {
 				return err
 			}
 			together, err := tx.ClaimDigest(name, now, lease, maxBatch)
-			if err != nil {
-				return err
-			}
 			claimed = append(claimed, together...)
-			ss := make([]store.Settlement, len(claimed))
-			for i, n := range claimed {
-				ss[i] = park(n, now, "the receiver is not configured any more")
-			}
-			_, err = tx.Settle(ss)
 			return err
 		})
+		if err != nil {
+			break
+		}
+		// They are settled as any other, so that the fallback hears of what nobody else
+		// will.
+		q := e.receiver(name)
+		for _, n := range claimed {
+			q.settle(job{notification: n}, park(n, now, "the receiver is not configured any more")).wait()
+		}
 	}
 	return err
 }

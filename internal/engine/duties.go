@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/disclosure"
 	"github.com/tocsin-sec/tocsin/internal/escalation"
 	"github.com/tocsin-sec/tocsin/internal/oncall"
 	"github.com/tocsin-sec/tocsin/internal/store"
@@ -145,37 +146,41 @@ func begins(p *oncall.Plan, h oncall.HandOff) bool {
 }
 
 // handOff gives whoever comes on call the alerts of the schedule's policies that
-// are open or taken.
+// are open or taken, as far as each receiver may show them.
 func (d *duty) handOff(schedule string, h oncall.HandOff) {
 	policies := d.plan.policiesOf(schedule)
 	alerts, _, err := d.tx.Alerts(store.AlertFilter{Statuses: []tocsin.Status{tocsin.StatusOpen, tocsin.StatusAcked}, Limit: 200})
 	d.fail(err)
+	alerts = slices.DeleteFunc(alerts, func(a tocsin.Alert) bool {
+		return a.Escalation == nil || !slices.Contains(policies, a.Escalation.Policy)
+	})
+	for _, name := range h.In {
+		notes := d.noteTo(name, "", 0)
+		for _, n := range notes {
+			n.Text = "You are on call for " + schedule + " now. " + d.handOffText(alerts, n.Receiver)
+		}
+		d.tell(notes)
+	}
+}
+
+// handOffText lists the alerts for a receiver.
+func (d *duty) handOffText(alerts []tocsin.Alert, receiver string) string {
+	if len(alerts) == 0 {
+		return "Nothing is open."
+	}
 	var lines []string
-	more := 0
-	for _, a := range alerts {
-		if a.Escalation == nil || !slices.Contains(policies, a.Escalation.Policy) {
-			continue
-		}
-		if len(lines) == handOffLists {
-			more++
-			continue
-		}
-		line := fmt.Sprintf("#%d %s %s (%s)", a.ID, strings.ToUpper(a.Level.String()), a.Headline, d.plan.account(a).Label())
+	for _, a := range alerts[:min(len(alerts), handOffLists)] {
+		a, account := disclosure.Alert(a, d.plan.account(a), disclosure.Of(a, receiver, d.plan.Receivers[receiver].Hide))
+		line := fmt.Sprintf("#%d %s %s (%s)", a.ID, strings.ToUpper(a.Level.String()), a.Headline, account.Label())
 		if a.Status == tocsin.StatusAcked {
 			line += ", acknowledged by " + a.AckedBy
 		}
 		lines = append(lines, line)
 	}
-	text := "Nothing is open."
-	switch {
-	case more > 0:
-		text = strings.Join(lines, "\n") + fmt.Sprintf("\nand %d more", more)
-	case len(lines) > 0:
-		text = strings.Join(lines, "\n")
+	if more := len(alerts) - len(lines); more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", more))
 	}
-	for _, name := range h.In {
-		d.tell(d.noteTo(name, "You are on call for "+schedule+" now. "+text, 0))
-	}
+	return strings.Join(lines, "\n")
 }
 
 // gaps warns the teams whose policies ask a schedule of the times at which nobody

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/collect"
 	"github.com/tocsin-sec/tocsin/internal/escalation"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/oncall"
@@ -56,6 +57,9 @@ type Plan struct {
 	Updates map[string]tocsin.Updates
 	// People are written to the store if nobody of that name is there yet.
 	People []tocsin.Person
+	// Dialects read the events of sources whose events say nothing by their looks, by
+	// source.
+	Dialects map[string]collect.Dialect
 	// Left are the accounts that are not of the organisation any more.
 	Left []string
 }
@@ -74,6 +78,10 @@ type Receiver struct {
 	Follows, Edits, Interrupts bool
 	Address                    func(text string) (string, error)
 	Burst                      int
+	// Acts says that it does something rather than telling somebody; Hide are the
+	// fields that are never to leave by it.
+	Acts bool
+	Hide []string
 }
 
 // Addresses reports whether single people can be told by it.
@@ -104,6 +112,9 @@ type Engine struct {
 	reading sync.Mutex // while the roster is read again
 	// lastDuties is when this process saw to reminders last, in milliseconds.
 	lastDuties atomic.Int64
+	// lastTurn is when the clock went through all that was due, in milliseconds of
+	// the machine's own time.
+	lastTurn atomic.Int64
 
 	clock alarm
 	key   linkKey
@@ -132,6 +143,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 		store: o.Store, log: o.Log, now: o.Now, metrics: o.Metrics,
 		queues: map[string]*receiverQueue{}, clock: make(alarm, 64),
 	}
+	e.lastTurn.Store(time.Now().UnixMilli()) // it has some time to begin
 	e.roster.Store(&roster{generation: -1})
 	var err error
 	if e.key, err = readKey(ctx, o.Store); err != nil {
@@ -205,6 +217,10 @@ func (e *Engine) Run(ctx context.Context, grace time.Duration) error {
 		}
 	}
 }
+
+// Turned is when the clock last went through all that was due, in the machine's
+// own time.
+func (e *Engine) Turned() time.Time { return time.UnixMilli(e.lastTurn.Load()) }
 
 // Drain does all that is due at now, for alerts and for messages, and returns
 // when nothing is. A message that is to be tried again later is left for later.

@@ -155,7 +155,7 @@ func (f finding) event() tocsin.Event {
 			"schemaVersion": "2.0", "accountId": f.account, "region": "eu-west-1", "partition": "aws", "id": f.id, "type": f.kind, "severity": f.severity,
 			"title": "t", "description": "d", "createdAt": updated, "updatedAt": updated,
 			"resource": map[string]any{"resourceType": "Instance", "instanceDetails": map[string]any{"instanceId": "i-0abc"}},
-			"service":  map[string]any{"count": f.count, "archived": f.archived, "eventFirstSeen": updated, "eventLastSeen": updated},
+			"service":  map[string]any{"count": f.count, "archived": f.archived, "eventFirstSeen": updated, "eventLastSeen": updated, "additionalInfo": map[string]any{"sample": f.id == "sample"}},
 		},
 	})
 	if err != nil {
@@ -472,11 +472,17 @@ func TestAReceiverThatWasTakenOutOfTheConfigurationIsNotOwedForEver(t *testing.T
 	s.accept(t, finding{"e1", "f1", "", "", 5, 1, 0, false}.event())
 	without := *s.plan
 	without.Receivers = map[string]engine.Receiver{"web": s.plan.Receivers["web"]}
+	without.Fallback = []string{"web"}
 	check(t, s.Replace(t.Context(), &without))
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx, time.Second) }()
-	waitFor(t, func() bool { return s.notifications(t)[0].State == tocsin.Parked })
+	waitFor(t, func() bool {
+		ns := s.notifications(t)
+		return slices.ContainsFunc(ns, func(n tocsin.Notification) bool { return n.State == tocsin.Parked })
+	})
+	// Somebody hears of the alert all the same.
+	waitFor(t, func() bool { return len(s.web.messages()) == 1 })
 	cancel()
 	check(t, <-done)
 }

@@ -110,7 +110,7 @@ func (x *exchange) ended(changes []tocsin.Change) error {
 		}
 	}
 	x.tell(tocsin.TellClosed, toldOfOpening, changes)
-	return x.tellPeople(*x.said, func(r Receiver) bool { return !r.Interrupts })
+	return x.tellPeople(*x.said, func(r Receiver) bool { return !r.Interrupts || r.Edits }) // what edits takes its call back
 }
 
 // tell owes a message to every receiver that was told of the opening, as far as

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -37,27 +38,40 @@ type Explanation struct {
 
 // Explain says what would become of the event now, step by step, and does nothing.
 func (e *Engine) Explain(ctx context.Context, raw []byte) (Explanation, error) {
-	return e.ExplainAt(ctx, raw, e.now())
+	return e.ExplainAt(ctx, "", raw, e.now())
 }
 
-// ExplainAt says what would become of it at that moment.
-func (e *Engine) ExplainAt(ctx context.Context, raw []byte, at time.Time) (x Explanation, err error) {
+// ExplainFrom says it of an event of that source, whose own map reads it.
+func (e *Engine) ExplainFrom(ctx context.Context, source string, raw []byte) (Explanation, error) {
+	return e.ExplainAt(ctx, source, raw, e.now())
+}
+
+// ExplainAt says what would become of an event of that source, which may be empty,
+// at that moment.
+func (e *Engine) ExplainAt(ctx context.Context, source string, raw []byte, at time.Time) (x Explanation, err error) {
 	if err := e.refresh(ctx); err != nil {
 		return x, err
 	}
 	w := e.world()
 	now := tocsin.Millis(at)
 	x.At = now
-	ev := tocsin.Event{Raw: raw, Source: "explain", Via: "explain", ReceivedAt: now}
+	ev := tocsin.Event{Raw: raw, Source: cmp.Or(source, "explain"), Via: "explain", ReceivedAt: now}
 	r := w.plan.read(&ev)
 	x.Verdict, x.Reason, x.Rule = ev.Verdict, ev.Reason, ev.Rule
 	x.step("event", "%d bytes, type %q, account %s, region %s", len(raw), ev.Type, w.plan.Routes.Account(ev.Account).Label(), ev.Region)
+	for _, f := range r.steps {
+		x.step(f.Name, "%s", f.Value)
+	}
 	if ev.Verdict != "" {
 		x.step("rule", "%s: %s", orNone(ev.Rule), ev.Reason)
 		x.step("verdict", "%s", ev.Verdict)
 		return x, nil
 	}
-	x.step("rule", "%s matched: it is a detection, %s", ev.Rule, r.detection.Level)
+	if ev.Rule == "" {
+		x.step("rule", "none is needed: source %s says what its events are; a detection, %s", source, r.detection.Level)
+	} else {
+		x.step("rule", "%s matched: it is a detection, %s", ev.Rule, r.detection.Level)
+	}
 	err = e.store.View(ctx, func(tx *store.Tx) error { return e.explain(tx, w, r, now, &x) })
 	return x, err
 }
@@ -83,6 +97,11 @@ func (e *Engine) explain(tx *store.Tx, w *world, r reading, now time.Time, x *Ex
 	a, act := before.Fold(r.detection, now)
 	x.Verdict = act.Verdict
 	x.step("key", "%s", r.detection.Key)
+	if act.Verdict == tocsin.Ignored {
+		x.Reason = nothingOpen
+		x.step("verdict", "%s: %s", act.Verdict, nothingOpen)
+		return nil
+	}
 	if before.ID != 0 && before.Status != tocsin.StatusClosed {
 		x.Live = before.ID
 		x.step("fold", "alert %d of that key is %s: the event is %s", before.ID, before.Status, act.Verdict)

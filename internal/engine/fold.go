@@ -69,6 +69,10 @@ func (b *batch) fold(tx *store.Tx, fresh []*reading) (*folding, error) {
 			f.lives = append(f.lives, l)
 		}
 		next, act := l.alert.Fold(r.detection, b.now)
+		if act.Verdict == tocsin.Ignored {
+			f.of[r] = &step{life: &life{}, event: r.event, activity: act, verdict: act.Verdict, reason: nothingOpen}
+			continue
+		}
 		if next.Events == 1 && l.alert.Status != "" { // the old alert's life is over
 			l = &life{}
 			current[key] = l
@@ -86,6 +90,9 @@ func (b *batch) fold(tx *store.Tx, fresh []*reading) (*folding, error) {
 	}
 	return f, nil
 }
+
+// nothingOpen is why an event that means an alert that is there is ignored.
+const nothingOpen = "there is no open alert that it could be about"
 
 // A telling is what people are told of one step, besides what is handed over.
 type telling struct {
@@ -108,6 +115,11 @@ func (b *batch) tell(tx *store.Tx, s *step) error {
 		}
 		if err = x.takeBack(); err == nil {
 			err = x.ended(s.activity.Changes)
+		}
+	case tocsin.TellAcknowledged:
+		if err = x.takeBack(); err == nil {
+			x.tell(tocsin.TellAcknowledged, "acknowledged by "+x.alert.AckedBy, s.activity.Changes)
+			err = x.tellPeople(*x.said, func(r Receiver) bool { return r.Edits })
 		}
 	case tocsin.TellRaised:
 		targets, err = b.raise(x, s)
@@ -141,6 +153,7 @@ func (b *batch) open(x *exchange, s *step, fresh bool) ([]routing.Target, error)
 	x.shadow(o.Shadows)
 	x.alert.Told = withTargets(x.alert.Told, o.Decision)
 	x.climb(o.Decision)
+	x.prepare(o.Decision)
 	s.life.inhibits = b.plan.Inhibitions != nil
 	return o.Targets, nil
 }
@@ -257,9 +270,16 @@ func (f *folding) alerts() []*tocsin.Alert {
 // describe puts a step into words for the timeline: what the event did, and what
 // was new.
 func describe(s *step) (did, reason string) {
+	if s.verdict == tocsin.Ignored {
+		return "", s.reason
+	}
 	did = string(s.verdict)
-	if s.activity.Tell == tocsin.TellRaised {
+	switch s.activity.Tell {
+	case tocsin.TellRaised:
 		did = "raised"
+	case tocsin.TellAcknowledged:
+		did = "acknowledged"
+	default:
 	}
 	if s.before == tocsin.StatusClosed && s.activity.Verdict == tocsin.Opened && s.life.alert.Events > 1 {
 		did = "reopened"

@@ -24,6 +24,8 @@ type Link struct {
 	Do      notify.Do `json:"d"`
 	Person  string    `json:"p"`
 	Expires int64     `json:"e"` // seconds since 1970
+	// Receiver is the one that the link was sent by, where it hides something.
+	Receiver string `json:"r,omitempty"`
 }
 
 // ErrLink says that a link is none of ours, or was cut off.
@@ -93,18 +95,26 @@ func (p *Plan) actions(key linkKey, n tocsin.Notification, a tocsin.Alert) []not
 		return nil
 	}
 	var as []notify.Action
+	link := func(do notify.Do, letter string) string {
+		if n.Person == "" || p.ReachableAt == "" {
+			return ""
+		}
+		l := Link{ID: fmt.Sprintf("%d%s", n.ID, letter), Alert: a.ID, Do: do, Person: n.Person, Expires: n.Due.Add(linkLife).Unix()}
+		if len(p.Receivers[n.Receiver].Hide) > 0 {
+			l.Receiver = n.Receiver
+		}
+		return p.ReachableAt + "/act/link/" + key.sign(l)
+	}
 	for _, l := range labels {
 		calls := l.do == notify.DoAcknowledge || l.do == notify.DoEscalate
 		if calls && a.Status != tocsin.StatusOpen || l.do == notify.DoEscalate && a.Escalation == nil {
 			continue
 		}
-		action := notify.Action{Do: l.do, Label: l.label, Reply: fmt.Sprintf("%d%s", a.ID, l.letter)}
-		if n.Person != "" && p.ReachableAt != "" {
-			action.URL = p.ReachableAt + "/act/link/" + key.sign(Link{
-				ID: fmt.Sprintf("%d%s", n.ID, l.letter), Alert: a.ID, Do: l.do, Person: n.Person, Expires: n.Due.Add(linkLife).Unix(),
-			})
-		}
-		as = append(as, action)
+		as = append(as, notify.Action{Do: l.do, Label: l.label, URL: link(l.do, l.letter), Reply: fmt.Sprintf("%d%s", a.ID, l.letter)})
+	}
+	for i, name := range a.Approvals {
+		do := notify.DoRun(name)
+		as = append(as, notify.Action{Do: do, Label: "Run " + name, URL: link(do, fmt.Sprintf("r%d", i))})
 	}
 	return as
 }

@@ -1,19 +1,23 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/disclosure"
 	"github.com/tocsin-sec/tocsin/internal/escalation"
+	"github.com/tocsin-sec/tocsin/internal/guardduty"
 	"github.com/tocsin-sec/tocsin/internal/notify"
+	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
-// message is what the notifier is given for a job. An error says that it can
-// never be sent.
-func (e *Engine) message(j job) (notify.Message, error) {
+// message is what the notifier is given for a job. A permanent error says that it
+// can never be sent.
+func (e *Engine) message(ctx context.Context, r Receiver, j job) (notify.Message, error) {
 	w := e.world()
 	n := j.notification
 	m := notify.Message{
@@ -28,7 +32,40 @@ func (e *Engine) message(j job) (notify.Message, error) {
 	for _, d := range j.digest {
 		m.Digest = append(m.Digest, notify.Item{Alert: d.alert, Account: w.plan.account(d.alert), URL: w.plan.alertURL(d.alert.ID)})
 	}
-	return m, w.address(&m, n)
+	if err := w.address(&m, n); err != nil {
+		return m, notify.Permanent(err)
+	}
+	if n.Kind == tocsin.TellAction {
+		m.By, m.Person = n.Person, ""
+		m.Alert.Hidden = nil // routes hide from those who are told, and it has to know what to act on
+	}
+	if reader, ok := r.Notifier.(notify.EventReader); ok && reader.ReadsEvent() && m.Alert.ID != 0 {
+		var err error
+		if m.Event, err = e.newestEvent(ctx, m.Alert.ID); err != nil {
+			return m, err
+		}
+	}
+	return disclosure.Message(m, r.Hide), nil
+}
+
+// newestEvent is the event that brought the alert's last news, as rules matched it;
+// nil if it is not kept any more.
+func (e *Engine) newestEvent(ctx context.Context, alert int64) (event []byte, err error) {
+	err = e.store.View(ctx, func(tx *store.Tx) error {
+		evs, err := tx.Events(store.EventFilter{
+			Alert: alert, Verdicts: []tocsin.Verdict{tocsin.Opened, tocsin.Updated, tocsin.Closed, tocsin.Suppressed, tocsin.Silenced}, Page: store.Page{Limit: 1},
+		})
+		if err != nil || len(evs) == 0 {
+			return err
+		}
+		newest, err := tx.Event(evs[0].Seq)
+		event = newest.Raw
+		return err
+	})
+	if f, ok, malformed := guardduty.Read(event); ok && malformed == nil {
+		event = f.Event()
+	}
+	return event, err
 }
 
 // address says where the message goes, if not to the receiver's own place. An

@@ -29,7 +29,7 @@ func (x *exchange) place(fresh bool) (opening, error) {
 	a := &x.alert
 	d := x.plan.Routes.Decide(a.Own())
 	o := opening{Decision: d}
-	a.Team, a.Tags = d.Team, d.Tags
+	a.Team, a.Tags, a.Hidden = d.Team, d.Tags, d.Hide
 	x.setTerms(d)
 	account := x.plan.account(*a)
 	if d.Drop != "" {
@@ -199,6 +199,7 @@ func (x *exchange) open(why string) error {
 	x.shadow(o.Shadows)
 	x.alert.Told = withTargets(x.alert.Told, o.Decision)
 	x.climb(o.Decision)
+	x.prepare(o.Decision)
 	return x.inhibit()
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/oncall"
 	"github.com/tocsin-sec/tocsin/internal/store"
 	"github.com/tocsin-sec/tocsin/internal/wallclock"
@@ -91,6 +92,60 @@ func (e *Engine) AddContact(ctx context.Context, person, receiver, address, _ st
 		return e.sendCode(tx, &c)
 	})
 	return c, err
+}
+
+// Invite makes a link by which a person enrols an address with the receiver.
+func (e *Engine) Invite(ctx context.Context, person, receiver, _ string) (string, error) {
+	r, ok := e.plan.Load().Receivers[receiver]
+	if !ok {
+		return "", InputError{fmt.Errorf("receiver: there is no receiver %q", receiver)}
+	}
+	inviter, ok := r.Notifier.(notify.Inviter)
+	if !ok {
+		return "", InputError{fmt.Errorf("receiver: %s (%s) has no links to enrol by; give the address", receiver, r.Kind)}
+	}
+	if err := e.store.View(ctx, func(tx *store.Tx) error {
+		_, err := tx.Person(person)
+		return err
+	}); err != nil {
+		return "", err
+	}
+	url, err := inviter.Invite(person)
+	if err != nil {
+		return "", InputError{err}
+	}
+	return url, nil
+}
+
+// Invites reports whether people enrol with the receiver by a link.
+func (e *Engine) Invites(receiver string) bool {
+	_, ok := e.plan.Load().Receivers[receiver].Notifier.(notify.Inviter)
+	return ok
+}
+
+// Enroll writes an address that the receiver has proved itself as a contact method
+// of the person. One that is there already is used again.
+func (e *Engine) Enroll(ctx context.Context, receiver, person, address string) error {
+	r := e.plan.Load().Receivers[receiver]
+	if !r.Addresses() {
+		return InputError{fmt.Errorf("receiver: %s cannot tell single people", receiver)}
+	}
+	address, err := r.Address(strings.TrimSpace(address))
+	if err != nil {
+		return InputError{fmt.Errorf("address: %w", err)}
+	}
+	return e.decide(ctx, func(tx *store.Tx) error {
+		p, err := tx.Person(person)
+		if err != nil {
+			return err
+		}
+		c := tocsin.Contact{Person: person, Receiver: receiver, Address: address}
+		if i := slices.IndexFunc(p.Contacts, func(k tocsin.Contact) bool { return k.Receiver == receiver && k.Address == address }); i >= 0 {
+			c = p.Contacts[i]
+		}
+		c.VerifiedAt, c.DisabledWhy, c.Failures, c.Code = tocsin.Millis(e.now()), "", 0, nil
+		return tx.SaveContact(&c)
+	})
 }
 
 // SendCode sends the address a code once more; at most three an hour.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/cloudwatch"
+	"github.com/tocsin-sec/tocsin/internal/collect"
 	"github.com/tocsin-sec/tocsin/internal/generic"
 	"github.com/tocsin-sec/tocsin/internal/guardduty"
 	"github.com/tocsin-sec/tocsin/internal/rules"
@@ -16,6 +18,7 @@ type reading struct {
 	event     *tocsin.Event
 	delivery  string           // what makes a redelivery one; empty if nothing does
 	detection tocsin.Detection // to be folded, unless event.Verdict is set
+	steps     []tocsin.Fact    // how the source's dialect came to that
 }
 
 // read asks the dialects and the rules. It sets the event's Verdict where the
@@ -26,6 +29,9 @@ func (p *Plan) read(ev *tocsin.Event) reading {
 	if ev.Unreadable != "" {
 		return r.end(tocsin.Malformed, ev.Unreadable)
 	}
+	if d := p.Dialects[ev.Source]; d != nil {
+		return p.readBy(d, r)
+	}
 	finding, ok, err := guardduty.Read(ev.Raw)
 	if err != nil {
 		return r.end(tocsin.Malformed, err.Error())
@@ -33,7 +39,47 @@ func (p *Plan) read(ev *tocsin.Event) reading {
 	if ok {
 		return p.readFinding(r, finding)
 	}
+	if d, ok := cloudwatch.Read(ev.Raw); ok {
+		return p.readAlarm(r, d)
+	}
 	return p.readGeneric(r)
+}
+
+// readBy reads an event by its source's own dialect, which says that it matters.
+// Rules may drop it all the same, or say more of its alert.
+func (p *Plan) readBy(d collect.Dialect, r reading) reading {
+	text := r.event.Raw
+	got, err := d.Read(r.event.Source, text, func() (tocsin.Detection, bool) {
+		if f, ok, err := guardduty.Read(r.event.Raw); ok && err == nil {
+			text = f.Event()
+			return f.Detection(), true
+		}
+		return cloudwatch.Read(r.event.Raw)
+	})
+	r.steps = got.Steps
+	if err != nil {
+		return r.end(tocsin.Malformed, err.Error())
+	}
+	r.describe(got.Detection)
+	if got.End != "" {
+		return r.end(got.End, got.Reason)
+	}
+	// What is no JSON (a form) no rule can match.
+	rule, _, _ := p.Rules.First(text)
+	return p.detect(r, rule, func() tocsin.Detection { return got.Detection })
+}
+
+// readAlarm reads a CloudWatch alarm, whichever way it came.
+func (p *Plan) readAlarm(r reading, d tocsin.Detection) reading {
+	r.describe(d)
+	rule, ok, err := p.Rules.First(cloudwatch.Event(r.event.Raw))
+	if err != nil {
+		return r.end(tocsin.Malformed, err.Error())
+	}
+	if !ok {
+		return r.end(tocsin.Filtered, "no rule matched")
+	}
+	return p.detect(r, rule, func() tocsin.Detection { return d })
 }
 
 func (p *Plan) readFinding(r reading, f guardduty.Finding) reading {

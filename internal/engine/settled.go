@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
@@ -19,15 +20,19 @@ func (b *batch) aftermath(tx *store.Tx, kept []int64) error {
 		bad := s.State == tocsin.Failed || s.State == tocsin.Parked
 		switch {
 		case !slices.Contains(kept, s.ID):
+		case n.Kind == tocsin.TellAction && s.State != tocsin.Pending:
+			if err := b.acted(tx, s); err != nil {
+				return err
+			}
 		case n.Contact != 0 && s.State == tocsin.Delivered && b.contacts[n.Contact].Failures > 0:
-			if err := b.contactFailed(tx, n, ""); err != nil {
+			if err := b.contactFailed(tx, n, "", false); err != nil {
 				return err
 			}
 		case !bad:
 		case n.Contact != 0:
 			// A vendor that was down until it was given up says nothing of the address.
-			if s.State == tocsin.Failed {
-				if err := b.contactFailed(tx, n, s.Error); err != nil {
+			if s.State == tocsin.Failed && !errors.Is(s.cause, ErrDisabled) {
+				if err := b.contactFailed(tx, n, s.Error, notify.IsGone(s.cause)); err != nil {
 					return err
 				}
 			}
@@ -43,9 +48,14 @@ func (b *batch) aftermath(tx *store.Tx, kept []int64) error {
 	return nil
 }
 
+// ErrDisabled is what a receiver says that is disabled: it tells nobody, which is no
+// fault of an address.
+var ErrDisabled = errors.New("the receiver is disabled")
+
 // contactFailed counts a lasting failure, or with no reason a success. Three in a
-// row disable the contact method, and its person and their teams are told.
-func (b *batch) contactFailed(tx *store.Tx, n tocsin.Notification, reason string) error {
+// row disable the contact method, or one of an address that is gone, and its person
+// and their teams are told.
+func (b *batch) contactFailed(tx *store.Tx, n tocsin.Notification, reason string, gone bool) error {
 	c, err := tx.Contact(n.Contact)
 	if errors.Is(err, store.ErrNotFound) || (err == nil && c.DisabledWhy != "") {
 		return nil
@@ -57,8 +67,12 @@ func (b *batch) contactFailed(tx *store.Tx, n tocsin.Notification, reason string
 		c.Failures = 0
 		return tx.SaveContact(&c)
 	}
-	if c = c.Failed(reason); c.DisabledWhy != "" {
-		text := fmt.Sprintf("The contact method %s %s of %s is not used any more: it %s.", c.Receiver, c.Address, c.Person, c.DisabledWhy)
+	c = c.Failed(reason)
+	if gone && c.DisabledWhy == "" {
+		c.DisabledWhy = "is gone: " + reason
+	}
+	if c.DisabledWhy != "" {
+		text := fmt.Sprintf("The contact method %s %s of %s is not used any more: it %s.", c.Receiver, notify.ShownAddress(c.Address), c.Person, c.DisabledWhy)
 		b.extra = append(b.extra, b.desk().noteTo(c.Person, text, c.ID)...)
 		for _, team := range b.plan.teamsOf(c.Person) {
 			b.extra = append(b.extra, b.desk().noteToTeam(team, text)...)

@@ -120,6 +120,13 @@ func (p *Pages) escalateAlert(w http.ResponseWriter, r *http.Request) error {
 	return p.change(w, r, "escalate", p.opts.Act.Escalate)
 }
 
+// runAction runs an action that waits for approval.
+func (p *Pages) runAction(w http.ResponseWriter, r *http.Request) error {
+	return p.change(w, r, "run an action", func(ctx context.Context, id int64, ask engine.Ask) (tocsin.Alert, error) {
+		return p.opts.Act.RunAction(ctx, id, ask, r.PostFormValue("action"))
+	})
+}
+
 func (p *Pages) applyPolicy(w http.ResponseWriter, r *http.Request) error {
 	return p.change(w, r, "apply policy", p.opts.Act.ApplyPolicy)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/setup"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
@@ -151,6 +152,7 @@ type alertsView struct {
 	Mine     tab // what the reader has taken on; without an address if nobody knows who reads
 	// Unanswered leads to those that nobody answered.
 	Unanswered tab
+	Add        string // where a source is added; empty where that cannot be done
 }
 
 // Start reports whether there is nothing to filter yet: what comes next is to
@@ -232,7 +234,7 @@ func (p *Pages) listAlerts(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return badQuery("/", err)
 	}
-	in := alertsInput{Query: q, Accounts: p.opts.Accounts(), Now: p.opts.Now(), By: remembered(r)}
+	in := alertsInput{Query: q, Accounts: p.opts.Accounts(), Now: p.opts.Now(), By: remembered(r), Add: p.addHref(setup.Source)}
 	for _, t := range p.opts.Act.Teams() {
 		in.Teams = append(in.Teams, t.Name)
 	}
@@ -270,7 +272,8 @@ type alertsInput struct {
 	Unanswered int64
 	Totals     store.Totals
 	Activity   []store.SourceActivity // read only where there is no row
-	Sources    int                    // how many are configured, as Activity
+	Add        string
+	Sources    int // how many are configured, as Activity
 }
 
 func (in *alertsInput) read(tx *store.Tx) (err error) {
@@ -318,7 +321,7 @@ func (in alertsInput) view() alertsView {
 		Levels: levelOptions(q.Level), Sorts: choose(alertSorts, q.Sort),
 		More: set(q.Account) + set(q.Region) + set(q.Type) + set(q.Team) + set(q.Assignee), Parked: in.Totals.Notifications[tocsin.Parked],
 		Clear: alertQuery{Status: q.Status, Sort: "level", Page: 1}.href(),
-		Pager: in.pager(), Me: newActor(in.By, in.People), Teams: in.Teams, Reasons: reasonOptions(), Here: q.href(),
+		Pager: in.pager(), Me: newActor(in.By, in.People), Teams: in.Teams, Reasons: reasonOptions(), Here: q.href(), Add: in.Add,
 	}
 	if in.By != "" {
 		v.Mine = tab{Label: "Mine", Href: in.mine().href(), Here: q.Status == "acked" && q.Assignee == in.By, Count: in.Mine}

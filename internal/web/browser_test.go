@@ -41,8 +41,12 @@ func sights() []sight {
 const overflow = `(() => {
 	const wide = document.documentElement.clientWidth;
 	if (document.documentElement.scrollWidth <= wide) return [];
-	return [...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > wide + 1)
+	const boxes = [...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > wide + 1)
 		.slice(0, 5).map(e => e.tagName + "." + e.className + " " + Math.round(e.getBoundingClientRect().right) + " > " + wide);
+	// A word that leaves its box makes the box no wider.
+	const words = [...document.querySelectorAll("body *")].filter(e => e.scrollWidth > e.clientWidth && e.clientWidth && getComputedStyle(e).overflowX === "visible")
+		.slice(-3).map(e => e.tagName + "." + e.className + " is left by what is in it: " + e.textContent.trim().slice(0, 40));
+	return boxes.concat(words);
 })()`
 
 // faint names texts whose contrast is under WCAG 2.2's minimum (1.4.3, AA): 4.5
@@ -127,6 +131,7 @@ func TestBrowser(t *testing.T) {
 		{"person", server.URL + "/people/ana"},
 		{"person-without-contacts", server.URL + "/people/di"},
 		{"reports", server.URL + "/reports"},
+		{"shadow", server.URL + "/shadow"},
 		{"explain", server.URL + "/explain?event=1"},
 		{"who", server.URL + "/who"},
 		{"empty-on-call", empty.URL + "/on-call"},

@@ -54,12 +54,15 @@ func peopleStates(t *testing.T, p *Pages, in inputs, evil func(string) string, a
 	add("people", render(t, p.peoplePage, in.people.peopleInput.view()))
 	add("people-none", render(t, p.peoplePage, peopleInput{}.view()))
 	add("person", render(t, p.personPage, in.people.view()))
+	add("invitation", render(t, p.invitationPage, must(invitationView{Name: evil("ana"), Receiver: evil("phones")}.with(fixtureInvitation))))
 	add("person-new", render(t, p.personPage, personInput{Now: fixtureNow, Person: tocsin.Person{Name: evil("new"), Version: 1}}.view()))
 
 	add("reports", render(t, p.reportsPage, reportsInput{Period: must(readPeriod(nil, fixtureNow)), Now: fixtureNow, Report: in.report, Dead: []routing.Dead{
 		{What: "route", Name: evil("old web"), Tally: routing.Tally{Count: 4, Last: ago(100 * 24 * time.Hour)}}, {What: "receiver", Name: evil("pager")},
 	}}.view()))
 	add("reports-nothing", render(t, p.reportsPage, reportsInput{Period: must(readPeriod(nil, fixtureNow)), Now: fixtureNow}.view()))
+	add("shadow", render(t, p.shadowPage, shadowInput{Period: must(readPeriod(nil, fixtureNow)), Now: fixtureNow, Report: fixtureShadow(evil)}.view()))
+	add("shadow-nothing", render(t, p.shadowPage, shadowInput{Period: must(readPeriod(nil, fixtureNow)), Now: fixtureNow}.view()))
 	add("explain-asked", render(t, p.explainPage, explainInput{Now: fixtureNow, Event: evil(`{"detail-type": "GuardDuty Finding"}`), Seq: 7}.view()))
 	add("explain", render(t, p.explainPage, explainInput{Now: fixtureNow, Accounts: in.alerts.Accounts, Event: evil(`{}`), Found: &in.explanation}.view()))
 	add("who", render(t, p.whoPage, whoView{Me: newActor(evil("marek"), in.people.People), Back: local(evil("/alerts/7"))}))

@@ -61,6 +61,7 @@ func gallery(t *testing.T, evil func(string) string) []state {
 	acked := in.alert
 	acked.Alert, _ = acked.Alert.Acknowledge(evil("ana"), ago(time.Minute))
 	acked.By = evil("ana")
+	acked.Alert.Approvals = []string{evil("isolate-instance")}
 	add("alert-acked", render(t, p.alertPage, acked.view()))
 	snoozed := in.alert
 	snoozed.Alert.SnoozedUntil, snoozed.Alert.SnoozedBy = fixtureNow.Add(time.Hour), evil("marek")
@@ -93,6 +94,7 @@ func gallery(t *testing.T, evil func(string) string) []state {
 	}
 
 	peopleStates(t, p, in, evil, add)
+	setupStates(t, p, in, evil, add)
 
 	add("notifications", render(t, p.notificationsPage, in.notifications.view()))
 	add("notifications-none", render(t, p.notificationsPage, notificationsInput{Now: fixtureNow}.view()))

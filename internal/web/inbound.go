@@ -119,6 +119,8 @@ func noteOf(v tocsin.Verdict) verdictNote {
 		n.Tone, n.Means = "quiet", "It was recorded on an alert that nobody is to be told of."
 	case tocsin.Silenced:
 		n.Tone, n.Means = "quiet", "It was recorded, and nobody was told because of a silence."
+	case tocsin.Ignored:
+		n.Tone, n.Means = "quiet", "It is news, an acknowledgement or an end of an alert that is not there."
 	case tocsin.Unmapped:
 		n.Tone, n.Means = "odd", "It is JSON of a shape that nothing here reads."
 	case tocsin.Malformed:

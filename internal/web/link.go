@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/tocsin-sec/tocsin"
@@ -128,6 +129,9 @@ func questionOf(do notify.Do) (question, button string) {
 	case notify.DoClose:
 		return "The alert is closed as fixed.", "Close as fixed"
 	}
+	if name, ok := do.Runs(); ok {
+		return "The action " + plain(name) + " runs because of this alert, and you are named as who approved it.", "Run " + plain(name)
+	}
 	return "This is done to the alert.", title(do)
 }
 
@@ -138,6 +142,9 @@ func settled(a tocsin.Alert, do notify.Do, now time.Time) string {
 		return "It was closed by " + plain(a.ClosedBy) + " " + when{a.ClosedAt, now}.Words() + "."
 	case a.Status == tocsin.StatusAcked && (do == notify.DoAcknowledge || do == notify.DoEscalate):
 		return "It was acknowledged by " + plain(a.AckedBy) + " " + when{a.AckedAt, now}.Words() + "."
+	}
+	if name, ok := do.Runs(); ok && !slices.Contains(a.Approvals, name) {
+		return "The action " + plain(name) + " waits for no approval any more."
 	}
 	return ""
 }

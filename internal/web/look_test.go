@@ -22,7 +22,7 @@ func TestLook(t *testing.T) {
 	if *look == "" {
 		t.Skip("only with -look ADDRESS")
 	}
-	p, _ := filled(t)
+	p, _ := withShop(t)
 	p.opts.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	t.Logf("http://%s", *look)
 	server := &http.Server{Addr: *look, Handler: p, ReadHeaderTimeout: 10 * time.Second}

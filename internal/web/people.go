@@ -12,6 +12,7 @@ import (
 
 	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/internal/engine"
+	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
@@ -101,6 +102,7 @@ type personView struct {
 	High, Low []ruleRow
 	Default   bool // no rule is chosen
 	Receivers []option
+	Inviters  []option // that people enrol with by a link
 	Recent    notificationTable
 	Disturbed int // messages that called in the nights of the last weeks
 	Feed      string
@@ -196,12 +198,19 @@ func (in personInput) view() personView {
 		v.Contacts = append(v.Contacts, in.contact(c))
 	}
 	for _, r := range in.Receivers {
-		if r.Personal {
+		switch {
+		case !r.Personal:
+		case r.Invites:
+			v.Inviters = append(v.Inviters, option{Value: r.Name, Label: r.Name + " (" + r.Kind + ")"})
+		default:
 			v.Receivers = append(v.Receivers, option{Value: r.Name, Label: r.Name + " (" + addressHints[r.Kind] + r.Kind + ")"})
 		}
 	}
 	return v
 }
+
+// Shown is the address as people read it.
+func (r contactRow) Shown() string { return notify.ShownAddress(r.Address) }
 
 // addressHints say what is written for an address of such a receiver.
 var addressHints = map[string]string{
@@ -236,7 +245,7 @@ func (in personInput) rules(rules []tocsin.NotificationRule) []ruleRow {
 			row.Minutes = strconv.Itoa(r.Minutes)
 		}
 		for _, c := range in.Person.Contacts {
-			label := c.Receiver + " " + c.Address
+			label := c.Receiver + " " + notify.ShownAddress(c.Address)
 			if !c.Usable() {
 				label += " (not in use)"
 			}

@@ -21,7 +21,7 @@ type page[V any] struct{ t *template.Template }
 
 func newPage[V any](file string) page[V] {
 	t := template.New(file).Funcs(funcs).Option("missingkey=error")
-	return page[V]{template.Must(t.ParseFS(files, "layout.html", "parts.html", file))}
+	return page[V]{template.Must(t.ParseFS(files, "layout.html", "parts.html", "setup_parts.html", file))}
 }
 
 // A head is what the layout shows around a page.
@@ -49,12 +49,13 @@ type framed[V any] struct {
 	By                     string // who acts, as remembered
 	Path                   string // this page's address, to come back to
 	Demo                   *DemoLinks
+	SetUp                  bool // sources and receivers have pages
 	View                   V
 }
 
 // InMore reports whether the page stands in the navigation's fold.
 func (f framed[V]) InMore() bool {
-	return slices.Contains([]string{"notifications", "policies", "reports", "explain", "sources"}, f.Here)
+	return slices.Contains([]string{"notifications", "policies", "reports", "explain", "sources", "receivers"}, f.Here)
 }
 
 // show writes the page. Nothing is written if the template fails.
@@ -65,7 +66,7 @@ func show[V any](p *Pages, w http.ResponseWriter, r *http.Request, status int, p
 	}
 	var b bytes.Buffer
 	err := pg.t.ExecuteTemplate(&b, "layout", framed[V]{
-		head: h, Version: p.opts.Version, Demo: p.opts.Demo, View: v,
+		head: h, Version: p.opts.Version, Demo: p.opts.Demo, SetUp: p.opts.Setup != nil, View: v,
 		By: remembered(r), Path: back,
 		CSS: p.assets.urls["tocsin.css"], JS: p.assets.urls["tocsin.js"], Icon: p.assets.urls["tocsin.svg"],
 	})
@@ -80,10 +81,11 @@ func show[V any](p *Pages, w http.ResponseWriter, r *http.Request, status int, p
 }
 
 var funcs = template.FuncMap{
-	"title": func(s any) string { return title(fmt.Sprint(s)) },
-	"num":   number[int64],
-	"inum":  number[int],
-	"plain": plain,
+	"title":    func(s any) string { return title(fmt.Sprint(s)) },
+	"num":      number[int64],
+	"inum":     number[int],
+	"plain":    plain,
+	"sentence": func(s string) string { return plain(sentence(s)) },
 	"table": func(rows any, by, back string) any {
 		return struct {
 			Rows     any

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/internal/engine"
+	"github.com/tocsin-sec/tocsin/internal/setup"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
@@ -212,8 +213,12 @@ func pageOf(r *http.Request) string {
 		return "/people/" + url.PathEscape(r.PathValue("name"))
 	case strings.HasPrefix(r.URL.Path, "/silences/") && id != "":
 		return "/silences/" + id
+	case strings.HasPrefix(r.URL.Path, "/sources/") && r.PathValue("name") != "":
+		return hrefOf(setup.Source, r.PathValue("name"))
+	case strings.HasPrefix(r.URL.Path, "/receivers/") && r.PathValue("name") != "":
+		return hrefOf(setup.Receiver, r.PathValue("name"))
 	}
-	for _, list := range []string{"/notifications", "/on-call", "/people", "/silences"} {
+	for _, list := range []string{"/notifications", "/on-call", "/people", "/silences", "/sources", "/receivers"} {
 		if strings.HasPrefix(r.URL.Path, list) {
 			return list
 		}

@@ -16,6 +16,7 @@ func (p *Pages) routes() *http.ServeMux {
 	page("POST /alerts/{id}/assign", p.assignAlert)
 	page("POST /alerts/{id}/snooze", p.snoozeAlert)
 	page("POST /alerts/{id}/escalate", p.escalateAlert)
+	page("POST /alerts/{id}/run", p.runAction)
 	page("POST /alerts/{id}/reassign", p.reassignAlert)
 	page("POST /alerts/{id}/apply-policy", p.applyPolicy)
 	page("POST /alerts/{id}/note", p.noteAlert)
@@ -44,6 +45,7 @@ func (p *Pages) routes() *http.ServeMux {
 	page("POST /people/{name}", p.savePerson)
 	page("POST /people/{name}/rules", p.saveRules)
 	page("POST /people/{name}/contacts", p.addContact)
+	page("POST /people/{name}/invitations", p.invite)
 	page("POST /people/{name}/contacts/{id}/verify", p.verifyContact)
 	page("POST /people/{name}/contacts/{id}/code", p.sendCode)
 	page("POST /people/{name}/contacts/{id}/enable", p.enableContact)
@@ -53,9 +55,14 @@ func (p *Pages) routes() *http.ServeMux {
 	page("POST /notifications/{id}/retry", p.retryNotification)
 
 	page("GET /reports", p.showReport)
+	page("GET /shadow", p.showShadow)
 	page("GET /explain", p.askExplain)
 	mux.Handle("POST /explain", p.adaptUpTo(maxEvent, p.explain))
 	page("GET /sources", p.listSources)
+	if p.opts.Setup != nil {
+		page("GET /receivers", p.listReceivers)
+		p.setupRoutes(mux)
+	}
 
 	page("GET /who", p.askWho)
 	page("POST /who", p.saveWho)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/reports"
 	"github.com/tocsin-sec/tocsin/internal/routing"
 	"github.com/tocsin-sec/tocsin/internal/rules"
+	"github.com/tocsin-sec/tocsin/internal/shadow"
 	"github.com/tocsin-sec/tocsin/internal/store"
 	"github.com/tocsin-sec/tocsin/pattern"
 )
@@ -112,6 +114,7 @@ func fixtureContacts() []tocsin.Contact {
 		{Person: "ana", Receiver: "security-slack", Address: "U012AB3CD", Code: &tocsin.Code{Digits: "123456", Expires: fixtureNow.Add(9 * time.Minute), Sent: []time.Time{ago(6 * time.Minute)}}},
 		{Person: "bo", Receiver: "sms", Address: "+46800000002", VerifiedAt: since},
 		{Person: "cy", Receiver: "sms", Address: "+12125550103", VerifiedAt: since},
+		{Person: "ana", Receiver: "phones", Address: `{"endpoint":"https://fcm.googleapis.com/fcm/send/dW5pdC10ZXN0","keys":{"auth":"BTBZMqHH6r4Tts7J_aSIgg","p256dh":"BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"}}`, VerifiedAt: since},
 	}
 }
 
@@ -120,6 +123,7 @@ func fixtureReceivers() []ReceiverInfo {
 		{Name: "mail", Kind: "email", Personal: true},
 		{Name: "payments-oncall", Kind: "pagerduty"},
 		{Name: "payments-slack", Kind: "slack"},
+		{Name: "phones", Kind: "web-push", Personal: true, Invites: true},
 		{Name: "security-slack", Kind: "slack", Personal: true},
 		{Name: "sms", Kind: "sms", Personal: true},
 		{Name: "voice", Kind: "voice", Personal: true},
@@ -164,6 +168,7 @@ func fixtureClimb(a *tocsin.Alert, n int) {
 		a.Held, a.Told = &tocsin.Hold{By: "silence 1", Until: fixtureNow.Add(40 * time.Minute), Tell: true}, nil
 	case 5:
 		a.Escalation = climbing(olderPolicy(), 1, fixtureNow.Add(2*time.Minute))
+		a.Approvals = []string{"isolate-instance", "revoke-" + strings.Repeat("every-session-", 4) + "of-it"}
 	case 14:
 		a.Escalation = climbing(fixturePolicies()[1], 1, fixtureNow.Add(20*time.Minute))
 	}
@@ -174,6 +179,14 @@ type nobody struct{}
 
 func (nobody) Notify(context.Context, notify.Message) (string, error) { return "taken", nil }
 
+// fixtureInvitation is as long as they are.
+const fixtureInvitation = "https://tocsin.example.com/act/phones/join/xv2E8n1mUUWm3cS0dqg0YnsiaSI6IkM3VmYxTnBvd3JfNyIsInAiOiJhbmEiLCJlIjoxNzk1NDg5NjQwfQ"
+
+// inviting is a receiver that people enrol with by a link.
+type inviting struct{ nobody }
+
+func (inviting) Invite(string) (string, error) { return fixtureInvitation, nil }
+
 func fixturePlan() *engine.Plan {
 	p := &engine.Plan{
 		Accounts: fixtureAccounts, Receivers: map[string]engine.Receiver{}, Teams: map[string]tocsin.Team{}, Policies: map[string]escalation.Policy{},
@@ -183,6 +196,9 @@ func fixturePlan() *engine.Plan {
 		one := engine.Receiver{Notifier: nobody{}, Kind: r.Kind, Burst: 60}
 		if r.Personal {
 			one.Address = func(text string) (string, error) { return text, nil }
+		}
+		if r.Invites {
+			one.Notifier = inviting{}
 		}
 		p.Receivers[r.Name] = one
 	}
@@ -245,6 +261,25 @@ func fillPeople(tx *store.Tx) error {
 	return tx.KeepPolicy(olderPolicy(), ago(100*24*time.Hour))
 }
 
+// fixtureShadow is a comparison with one finding on each side.
+func fixtureShadow(evil func(string) string) shadow.Comparison {
+	at := fixtureNow.Add(-3 * time.Hour)
+	sent := shadow.Read(12, "old", at.Add(2*time.Minute), []byte(`{"text":"finding 16afba5c5c43e07c9e3e5e2e544e95df"}`))
+	stranger := shadow.Read(13, "old", at, []byte(`{"text":"the disk is full"}`))
+	stranger.Text = evil(stranger.Text)
+	told := []shadow.Told{{At: at, Receiver: "soc", Kind: tocsin.TellOpened, State: tocsin.Shadow, Why: "route 1"}}
+	found := func(id string, level tocsin.Level, told []shadow.Told) shadow.Finding {
+		return shadow.Finding{
+			ID: id, Alert: 7, Level: level, Account: "111122223333", Region: "eu-west-1", Type: evil("Backdoor:EC2/C&CActivity.B"), Title: evil("i-0abc is calling a C2 server"),
+			At: at, Events: 3, Verdict: tocsin.Filtered, Reason: evil("low is below the minimum"), Told: told,
+		}
+	}
+	return shadow.Compare(at, fixtureNow, []shadow.Sent{sent, sent, stranger}, []shadow.Finding{
+		found("16afba5c5c43e07c9e3e5e2e544e95df", tocsin.High, told),
+		found("26afba5c5c43e07c9e3e5e2e544e95df", tocsin.Critical, told),
+	})
+}
+
 func fixtureReport() reports.Report {
 	m := func(n int, mean, median, p90 float64) reports.Measure {
 		return reports.Measure{Count: n, Mean: mean, Median: median, P90: p90}
@@ -286,8 +321,11 @@ func filled(t testing.TB) (*Pages, *scene) {
 		Accounts:  func() map[string]tocsin.Account { return fixtureAccounts },
 		Receivers: fixtureReceivers,
 		Report:    func(context.Context, time.Time, time.Time) (reports.Report, error) { return fixtureReport(), nil },
-		Now:       func() time.Time { return fixtureNow },
-		Log:       slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Compare: func(context.Context, time.Time, time.Time) (shadow.Comparison, error) {
+			return fixtureShadow(func(s string) string { return s }), nil
+		},
+		Now: func() time.Time { return fixtureNow },
+		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}), sc
 }
 

@@ -8,17 +8,21 @@ import (
 	"time"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/setup"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
 type sourcesView struct {
 	Sources  []sourceRow
 	Coverage []coverageRow
+	Add      string // where one is added; empty where that cannot be done
 }
 
 // A sourceRow is one source, configured or once heard of.
 type sourceRow struct {
 	SourceInfo
+	Title      string // of its kind
+	Href       string // its page; empty if it has none
 	Configured bool
 	Word, Tone string // of its state
 	Last       when
@@ -42,7 +46,7 @@ type regionHeard struct {
 }
 
 func (p *Pages) listSources(w http.ResponseWriter, r *http.Request) error {
-	in := sourcesInput{Sources: p.opts.Sources(r.Context()), Accounts: p.opts.Accounts(), Now: p.opts.Now()}
+	in := sourcesInput{Accounts: p.opts.Accounts(), Now: p.opts.Now(), Add: p.addHref(setup.Source)}
 	err := p.opts.Store.View(r.Context(), func(tx *store.Tx) (err error) {
 		if in.Activity, err = tx.Sources(); err != nil {
 			return err
@@ -50,15 +54,31 @@ func (p *Pages) listSources(w http.ResponseWriter, r *http.Request) error {
 		in.Coverage, err = tx.Coverage()
 		return err
 	})
+	if err == nil && p.opts.Setup != nil {
+		in.Entries, err = p.opts.Setup.Sources(r.Context())
+	}
 	if err != nil {
 		return fmt.Errorf("sources: %w", err)
+	}
+	if p.opts.Setup == nil {
+		in.Sources = p.opts.Sources(r.Context())
 	}
 	return show(p, w, r, http.StatusOK, p.sourcesPage, head{Title: "Sources", Here: "sources", Refresh: 30}, in.view())
 }
 
+// addHref is where a source or a receiver is added; empty where that cannot be done.
+func (p *Pages) addHref(w setup.What) string {
+	if p.opts.Setup == nil || p.opts.Setup.Fixed() != nil {
+		return ""
+	}
+	return homeOf(w) + "/" + addPage
+}
+
 // A sourcesInput is all that the Sources page is made of.
 type sourcesInput struct {
-	Sources  []SourceInfo
+	Sources  []SourceInfo       // where they have no pages
+	Entries  []setup.SourceInfo // where they have: those that are, and those that were
+	Add      string
 	Accounts map[string]tocsin.Account
 	Now      time.Time
 	Activity []store.SourceActivity
@@ -70,19 +90,25 @@ func (in sourcesInput) view() sourcesView {
 	for _, a := range in.Activity {
 		activity[a.Source] = a
 	}
-	var v sourcesView
-	add := func(s SourceInfo, configured bool) {
+	v := sourcesView{Add: in.Add}
+	add := func(s SourceInfo, configured bool) *sourceRow {
 		a := activity[s.Name]
 		delete(activity, s.Name)
 		row := sourceRow{
-			SourceInfo: s, Configured: configured, Last: when{a.LastEvent, in.Now}, Events: a.Events,
+			SourceInfo: s, Title: s.Kind, Configured: configured, Last: when{a.LastEvent, in.Now}, Events: a.Events,
 			Inbound: inboundQuery{Source: s.Name}.href(),
 		}
 		row.Word, row.Tone = sourceState(s, configured)
 		v.Sources = append(v.Sources, row)
+		return &v.Sources[len(v.Sources)-1]
 	}
 	for _, s := range in.Sources {
 		add(s, true)
+	}
+	for _, s := range in.Entries {
+		row := add(SourceInfo{Name: s.Name, Kind: s.Kind, Status: s.Status, Connect: s.Connect}, !s.Deleted)
+		row.Title, row.Href = s.Title, hrefOf(setup.Source, s.Name)
+		row.Word, row.Tone = entryState(s)
 	}
 	for _, a := range in.Activity {
 		if _, left := activity[a.Source]; left {
@@ -115,6 +141,8 @@ func sourceState(s SourceInfo, configured bool) (word, tone string) {
 		return "Unsubscribed", "bad"
 	case "failing":
 		return "Failing", "bad"
+	case "disabled":
+		return "Disabled", "odd"
 	case "":
 		return "Says nothing of itself", "quiet"
 	}

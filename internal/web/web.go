@@ -20,6 +20,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/collect"
 	"github.com/tocsin-sec/tocsin/internal/engine"
 	"github.com/tocsin-sec/tocsin/internal/reports"
+	"github.com/tocsin-sec/tocsin/internal/shadow"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
@@ -37,7 +38,12 @@ type Options struct {
 	// Receivers are the configured receivers in the order of their names.
 	Receivers func() []ReceiverInfo
 	// Report judges the alerts that opened from from on and before to.
-	Report  func(ctx context.Context, from, to time.Time) (reports.Report, error)
+	Report func(ctx context.Context, from, to time.Time) (reports.Report, error)
+	// Compare says what another system sent in a time and what we sent of the same.
+	Compare func(ctx context.Context, from, to time.Time) (shadow.Comparison, error)
+	// Setup lists and changes sources and receivers. Without it there are no pages
+	// for that.
+	Setup   SetUp
 	Now     func() time.Time
 	Log     *slog.Logger
 	Version string
@@ -49,6 +55,9 @@ type ReceiverInfo struct {
 	Name, Kind string
 	// Personal says that it can tell single people: contact methods may be of it.
 	Personal bool
+	// Invites says that people enrol with it by a link, since nobody knows such an
+	// address by heart (a notify.Inviter).
+	Invites bool
 }
 
 // DemoLinks are what the navigation shows in the demo only.
@@ -85,8 +94,15 @@ type Pages struct {
 	newSilencePage    page[newSilenceView]
 	peoplePage        page[peopleView]
 	personPage        page[personView]
+	invitationPage    page[invitationView]
 	reportsPage       page[reportsView]
 	explainPage       page[explainView]
+	shadowPage        page[shadowView]
+	cataloguePage     page[catalogueView]
+	setupFormPage     page[setupForm]
+	sourcePage        page[sourceView]
+	receiversPage     page[receiversView]
+	receiverPage      page[receiverView]
 }
 
 // New makes the pages. They want to be mounted at the root.
@@ -125,8 +141,15 @@ func newPages(opts Options) *Pages {
 	p.newSilencePage = newPage[newSilenceView]("silence_new.html")
 	p.peoplePage = newPage[peopleView]("people.html")
 	p.personPage = newPage[personView]("person.html")
+	p.invitationPage = newPage[invitationView]("invitation.html")
 	p.reportsPage = newPage[reportsView]("reports.html")
 	p.explainPage = newPage[explainView]("explain.html")
+	p.shadowPage = newPage[shadowView]("shadow.html")
+	p.cataloguePage = newPage[catalogueView]("setup_catalogue.html")
+	p.setupFormPage = newPage[setupForm]("setup_form.html")
+	p.sourcePage = newPage[sourceView]("setup_source.html")
+	p.receiversPage = newPage[receiversView]("setup_receivers.html")
+	p.receiverPage = newPage[receiverView]("setup_receiver.html")
 	p.handler = p.guard(p.routes())
 	return p
 }
