@@ -99,7 +99,7 @@ func TestARealHomeserver(t *testing.T) {
 	us.call(http.MethodPost, "/createRoom", map[string]any{"preset": "private_chat", "invite": []string{person.ID}}, &made)
 	person.call(http.MethodPost, "/join/"+url.PathEscape(made.RoomID), struct{}{}, nil)
 	env := notifytest.Env(t, nil)
-	env.State = &memory{}
+	env.State = &notifytest.Memory{}
 	n, err := open(Config{URL: base, Token: secret.New(us.Token), Room: made.RoomID}, env)
 	if err != nil {
 		t.Fatal(err)
