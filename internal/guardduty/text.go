@@ -123,7 +123,14 @@ func defangLinks(s string) string {
 	return strings.Join(words, " ")
 }
 
+// longestLink is the longest word, in bytes, in which links are looked for one by
+// one: that takes the square of its length.
+const longestLink = 4 << 10
+
 func defangWord(w string) string {
+	if len(w) > longestLink {
+		return defang(strings.ReplaceAll(w, "://", ":"))
+	}
 	lower := strings.ToLower(w)
 	from, host := -1, -1
 	for _, scheme := range [...]string{"http://", "https://", "ftp://", "ftps://"} {

@@ -349,3 +349,12 @@ func FuzzTexts(f *testing.F) {
 		humanise(c)
 	})
 }
+
+// A word without end made of links is dead, and does not take for ever: people wait.
+func TestAWordOfVeryManyLinksIsDead(t *testing.T) {
+	t.Parallel()
+	got := defangLinks(strings.Repeat("http://evil.example/", 100_000))
+	if strings.Contains(got, "http://") || strings.Contains(got, "evil.example") {
+		t.Errorf("alive: %.80s", got)
+	}
+}

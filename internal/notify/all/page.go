@@ -17,8 +17,8 @@ All that tocsin can tell, what each can show, and how it was checked that it und
 set up is in [receivers](receivers.md), [chat](chat.md), [push](push.md), [web push](web-push.md), [tickets](tickets.md)
 and [AWS targets](aws-targets.md); every setting is in the [reference](reference/config.md#kinds-of-receivers).
 
-- **edits**: the first message is changed when the alert is taken, gets worse or is over; *ends the call* where the message
-  stays as it was, but is not repeated any more
+- **edits**: the first message is changed when the alert is taken, gets worse or is over; *ends the call* where the
+  message stays as it was, but is not repeated any more
 - **threads**: what is new comes under the first message
 - **acknowledge**: people answer from where they are, with a button, a reply, a key or a signed link; links that act are
   for single people, who have a contact method of the kind
