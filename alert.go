@@ -295,11 +295,14 @@ func (a *Alert) count(d Detection) {
 // about is news of the alert whose detection was old: what it does not say itself
 // stays as it was. An end or an acknowledgement says nothing of what happened.
 func (d Detection) about(old Detection) Detection {
-	if d.Intent != IntentUpdate {
-		d.Level, d.Severity, d.Title, d.Headline = Unknown, 0, "", ""
-	}
 	merged := old
 	merged.Intent, merged.Over, merged.OverReason, merged.Path, merged.UpdatedAt = d.Intent, d.Over, d.OverReason, d.Path, d.UpdatedAt
+	if !d.LastSeen.IsZero() {
+		merged.LastSeen = d.LastSeen
+	}
+	if d.Intent != IntentUpdate {
+		return merged
+	}
 	if d.Level != Unknown {
 		merged.Level, merged.Severity = d.Level, d.Severity
 	}
@@ -316,11 +319,8 @@ func (d Detection) about(old Detection) Detection {
 			*f.into = *f.from
 		}
 	}
-	if len(d.Facts) > 0 && d.Intent == IntentUpdate {
+	if len(d.Facts) > 0 {
 		merged.Facts = d.Facts
-	}
-	if !d.LastSeen.IsZero() {
-		merged.LastSeen = d.LastSeen
 	}
 	return merged
 }

@@ -24,15 +24,10 @@ were closed as false positive or expected. Times are medians and, behind the sla
 nine of ten stayed within.`,
 		Example: "  tocsin reports\n  tocsin reports --from -90d\n  tocsin reports --from 2026-05-01 --to 2026-06-01 --json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			begin, err := s.parseTime("from", from)
+			q, err := s.period(from, to)
 			if err != nil {
 				return err
 			}
-			end, err := s.parseTime("to", to)
-			if err != nil {
-				return err
-			}
-			q := query(url.Values{"from": {stamp(begin)}, "to": {stamp(end)}})
 			return show(c.Context(), r, http.MethodGet, "/api/reports"+q, nil, r.printReports)
 		},
 	}
@@ -40,6 +35,20 @@ nine of ten stayed within.`,
 	c.Flags().StringVar(&from, "from", "", "alerts that opened since `TIME`, "+timeHelp+"; 30 days before --to if left out")
 	c.Flags().StringVar(&to, "to", "", "alerts that opened before `TIME`; now if left out")
 	return c
+}
+
+// period is the query of a time from --from until --to; what is left out is the
+// server's to choose.
+func (s *shell) period(from, to string) (string, error) {
+	begin, err := s.parseTime("from", from)
+	if err != nil {
+		return "", err
+	}
+	end, err := s.parseTime("to", to)
+	if err != nil {
+		return "", err
+	}
+	return query(url.Values{"from": {stamp(begin)}, "to": {stamp(end)}}), nil
 }
 
 func (r *client) printReports(rep reports.Report) error {

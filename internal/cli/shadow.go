@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 
@@ -23,15 +22,10 @@ What the other one sends comes in by a source of the kind shadow. Findings that 
 of the two tells of come first, each with the reason as far as it is known.`,
 		Example: "  tocsin shadow\n  tocsin shadow --from -24h\n  tocsin shadow --from 2026-11-01 --to 2026-11-08 --json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			begin, err := s.parseTime("from", from)
+			q, err := s.period(from, to)
 			if err != nil {
 				return err
 			}
-			end, err := s.parseTime("to", to)
-			if err != nil {
-				return err
-			}
-			q := query(url.Values{"from": {stamp(begin)}, "to": {stamp(end)}})
 			return show(c.Context(), r, http.MethodGet, "/api/shadow"+q, nil, r.printShadow)
 		},
 	}

@@ -13,7 +13,6 @@ package collect
 import (
 	"context"
 	"crypto/x509"
-	"io"
 	"log/slog"
 	"net/http"
 	"reflect"
@@ -153,12 +152,3 @@ type Progress func(done, total int64)
 // MaxBody is the largest body taken in one delivery, in bytes. EventBridge's own
 // limit is 1 MiB an event; arrays may hold many.
 const MaxBody = 32 << 20
-
-// ReadAll reads at most MaxBody bytes and says if there were more.
-func ReadAll(r io.Reader) (body []byte, tooLarge bool, err error) {
-	body, err = io.ReadAll(io.LimitReader(r, MaxBody+1))
-	if len(body) > MaxBody {
-		return nil, true, err
-	}
-	return body, false, err
-}
