@@ -22,6 +22,9 @@ type Event struct {
 	// Unreadable says why the collector could make nothing of Raw; it is then
 	// journalled as malformed.
 	Unreadable string `json:"unreadable,omitempty"`
+	// Unwanted says why the collector's own rules do not want it, where it has some; it
+	// is then journalled as filtered.
+	Unwanted string `json:"unwanted,omitempty"`
 
 	// What was decided, set when the event is accepted.
 
@@ -64,6 +67,7 @@ const (
 	Suppressed Verdict = "suppressed" // recorded on an alert that nobody is to be told of
 	Silenced   Verdict = "silenced"   // as suppressed, because of a silence
 	Unmapped   Verdict = "unmapped"   // JSON of a shape that nothing here reads
+	Watched    Verdict = "canary"     // it was sent by tocsin itself, to see that the way is open
 	Ignored    Verdict = "ignored"    // news, an acknowledgement or an end of an alert that is not there
 	Malformed  Verdict = "malformed"  // not JSON, or not a finding in spite of its looks
 	Duplicate  Verdict = "duplicate"  // a redelivery of an event that the journal has
@@ -71,7 +75,7 @@ const (
 
 // Verdicts are all of them, in the order in which a page lists them.
 func Verdicts() []Verdict {
-	return []Verdict{Opened, Updated, Appended, Closed, Filtered, Suppressed, Silenced, Ignored, Unmapped, Malformed, Duplicate}
+	return []Verdict{Opened, Updated, Appended, Closed, Filtered, Suppressed, Silenced, Watched, Ignored, Unmapped, Malformed, Duplicate}
 }
 
 // AlertOps is the verdict's name in AlertOps's inbound log.
@@ -85,7 +89,7 @@ func (v Verdict) AlertOps() string {
 		return "Filtered"
 	case Suppressed, Silenced:
 		return "Suppressed"
-	case Unmapped, Ignored:
+	case Unmapped, Ignored, Watched:
 		return "Mapped Ignored"
 	case Malformed:
 		return "Mapping Failed"

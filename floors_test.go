@@ -27,9 +27,10 @@ var floors = []struct {
 		"internal/guardduty", "internal/cloudwatch", "internal/generic", "internal/connect", "internal/collect", "internal/notify",
 	}},
 	{"memory, and what doors share", []string{
-		"internal/store", "internal/mapping", "internal/disclosure", "internal/notify/twilio", "internal/notify/phone", "internal/notify/webhook",
+		"internal/store", "internal/mapping", "internal/disclosure", "internal/aws", "internal/notify/webhook",
 		"internal/notify/notifytest", "internal/collect/collecttest",
 	}},
+	{"what one vendor's doors share", []string{"internal/notify/aws/send", "internal/notify/twilio", "internal/notify/phone"}},
 	{"heart and doors", []string{
 		"internal/engine", "internal/config", "internal/store/storetest", "internal/sift", "internal/casefile", "internal/importer",
 		"internal/collect/sns", "internal/collect/https", "internal/collect/file", "internal/collect/pagerduty", "internal/collect/alertmanager",

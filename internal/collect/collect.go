@@ -60,6 +60,17 @@ type Env struct {
 	Admits func(token string) bool
 	// State is the source's own memory: small values that outlive a restart.
 	State State
+	// Held says what the journal has of findings; one that it has nothing of is not in
+	// the answer.
+	Held func(ctx context.Context, keys []tocsin.Key) (map[tocsin.Key]tocsin.Held, error)
+	// Observe keeps what the source saw of places, in the stead of what it saw before.
+	// Source is set to Name.
+	Observe func(ctx context.Context, seen ...tocsin.Sighting) error
+	// Sightings are what sources saw, this one or another, that of a kind alone if it
+	// is not "".
+	Sightings func(ctx context.Context, kind tocsin.SightingKind) ([]tocsin.Sighting, error)
+	// Canaries knows which canaries are out.
+	Canaries Canaries
 	// PublicURL is how the world reaches Handle's paths: "https://tocsin.example.com/in/org-topic".
 	PublicURL string
 }
@@ -68,6 +79,19 @@ type Env struct {
 type State interface {
 	Load(ctx context.Context, key string) ([]byte, error) // nil, nil if there is none
 	Save(ctx context.Context, key string, value []byte) error
+}
+
+// Canaries keeps the canaries that a source sends. That one arrives is noted by
+// whoever accepts events, in the transaction in which the event is journalled.
+type Canaries interface {
+	// Send notes canaries before they are sent. One whose id is known already is left
+	// as it is, so that of several replicas one sends; sent are those that were not.
+	Send(ctx context.Context, canaries ...tocsin.Canary) (sent []tocsin.Canary, err error)
+	// Fail notes why a canary could not be sent.
+	Fail(ctx context.Context, id, why string) error
+	// Latest gives the newest canary of each place that the source sent one from, and
+	// the newest that arrived, where that is another.
+	Latest(ctx context.Context) ([]tocsin.Canary, error)
 }
 
 // A Kind is one way in, with its settings described once: the same description

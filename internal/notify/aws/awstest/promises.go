@@ -12,8 +12,8 @@ import (
 	"testing"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify"
-	"github.com/tocsin-sec/tocsin/internal/notify/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify/notifytest"
 )
 

@@ -13,7 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/tocsin-sec/tocsin/internal/notify/aws"
+	"github.com/tocsin-sec/tocsin/internal/aws"
 )
 
 // Region and Account are where everything of the tests is.

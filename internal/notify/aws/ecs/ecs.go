@@ -22,8 +22,9 @@ import (
 	api "github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify"
-	"github.com/tocsin-sec/tocsin/internal/notify/aws"
+	"github.com/tocsin-sec/tocsin/internal/notify/aws/send"
 )
 
 // Limits of RunTask (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html).
@@ -48,7 +49,7 @@ func kind() notify.Kind {
 		{How: notify.BySchema, By: "AWS's model of the service, in botocore 1.43.11", Test: "TestPromises"},
 	}
 	k.Acts = true
-	k.Patience = aws.ActPatience
+	k.Patience = send.ActPatience
 	return k
 }
 
@@ -62,12 +63,12 @@ type Config struct {
 	Subnets         []string `json:"subnets,omitempty" doc:"Subnets of the task; Fargate needs some."`
 	SecurityGroups  []string `json:"security_groups,omitempty" doc:"Security groups of the task."`
 	AssignPublicIP  bool     `json:"assign_public_ip,omitempty" default:"false" doc:"Give the task a public address."`
-	aws.Content
+	send.Content
 	aws.Settings
 }
 
 type notifier struct {
-	*aws.Body
+	*send.Body
 	session *aws.Session
 	api     *api.Client
 	call    aws.Call
@@ -107,7 +108,7 @@ func open(c Config, env notify.Env) (notify.Notifier, error) {
 	if n.Body, err = c.Acting("aws-ecs", eventMost); err != nil {
 		return nil, err
 	}
-	if n.session, err = c.Open("aws-ecs", where, env); err != nil {
+	if n.session, err = c.Open("aws-ecs", where, env.Name, env.HTTP); err != nil {
 		return nil, err
 	}
 	n.api = api.NewFromConfig(n.session.Config)
@@ -174,7 +175,7 @@ func (n *notifier) Notify(ctx context.Context, m notify.Message) (string, error)
 func (n *notifier) request(m notify.Message, overrides *types.TaskOverride) *api.RunTaskInput {
 	in := &api.RunTaskInput{
 		Cluster: &n.c.Cluster, TaskDefinition: &n.c.TaskDefinition, Count: sdk.Int32(1), Overrides: overrides,
-		ClientToken: sdk.String(aws.Key(m.ID, tokenMost)), StartedBy: sdk.String(aws.Key(notify.DedupKey(m), startedMost)),
+		ClientToken: sdk.String(send.Key(m.ID, tokenMost)), StartedBy: sdk.String(send.Key(notify.DedupKey(m), startedMost)),
 		LaunchType: types.LaunchType(n.c.LaunchType),
 	}
 	if n.c.PlatformVersion != "" {

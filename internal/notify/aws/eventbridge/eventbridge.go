@@ -20,8 +20,9 @@ import (
 	api "github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 
+	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify"
-	"github.com/tocsin-sec/tocsin/internal/notify/aws"
+	"github.com/tocsin-sec/tocsin/internal/notify/aws/send"
 )
 
 // Limits of PutEvents (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html).
@@ -54,18 +55,18 @@ type Config struct {
 	Bus        string `json:"event_bus,omitempty" default:"default" doc:"ARN or name of the event bus." example:"arn:aws:events:eu-west-1:111122223333:event-bus/security"`
 	Source     string `json:"source,omitempty" default:"tocsin" doc:"Source of the events. One that begins with aws. is AWS's own."`
 	DetailType string `json:"detail_type,omitempty" default:"tocsin Alert" doc:"Detail type of the events."`
-	aws.Content
+	send.Content
 	aws.Settings
 }
 
 type notifier struct {
-	*aws.Body
+	*send.Body
 	session            *aws.Session
 	api                *api.Client
 	call               aws.Call
 	bus                string
 	source, detailType string
-	batcher            *aws.Batcher[entry, string]
+	batcher            *send.Batcher[entry, string]
 }
 
 type entry struct {
@@ -102,13 +103,13 @@ func open(c Config, env notify.Env) (notify.Notifier, error) {
 	if n.Body, err = c.Body("aws-eventbridge", requestMost-beside); err != nil {
 		return nil, err
 	}
-	if n.session, err = c.Open("aws-eventbridge", bus.Where(), env); err != nil {
+	if n.session, err = c.Open("aws-eventbridge", bus.Where(), env.Name, env.HTTP); err != nil {
 		return nil, err
 	}
 	n.api = api.NewFromConfig(n.session.Config)
 	n.call = aws.Call{Action: "events:PutEvents", Resource: bus.In(n.session).String()}
 	size := func(e entry) int { return len(e.detail) + beside }
-	n.batcher = aws.NewBatcher("aws-eventbridge", aws.Limits[entry]{Count: entriesMost, Bytes: requestMost, Size: size}, n.send)
+	n.batcher = send.NewBatcher("aws-eventbridge", send.Limits[entry]{Count: entriesMost, Bytes: requestMost, Size: size}, n.send)
 	return n, nil
 }
 
@@ -125,7 +126,7 @@ func (n *notifier) Notify(ctx context.Context, m notify.Message) (string, error)
 	return n.batcher.Do(ctx, entry{string(text), m.At})
 }
 
-func (n *notifier) send(ctx context.Context, entries []entry) (aws.Results[string], error) {
+func (n *notifier) send(ctx context.Context, entries []entry) (send.Results[string], error) {
 	in := &api.PutEventsInput{}
 	for _, e := range entries {
 		in.Entries = append(in.Entries, types.PutEventsRequestEntry{
@@ -136,11 +137,11 @@ func (n *notifier) send(ctx context.Context, entries []entry) (aws.Results[strin
 	if err != nil {
 		return nil, n.session.Refused(ctx, n.call, err)
 	}
-	results := aws.Unanswered[string]("aws-eventbridge", len(entries))
+	results := send.Unanswered[string]("aws-eventbridge", len(entries))
 	for i, e := range out.Entries[:min(len(out.Entries), len(entries))] {
-		results[i] = aws.Result[string]{Value: sdk.ToString(e.EventId)}
+		results[i] = send.Result[string]{Value: sdk.ToString(e.EventId)}
 		if e.ErrorCode != nil {
-			results[i] = aws.Result[string]{Err: n.session.RefusedEntry(n.call, *e.ErrorCode, sdk.ToString(e.ErrorMessage), true)}
+			results[i] = send.Result[string]{Err: n.session.RefusedEntry(n.call, *e.ErrorCode, sdk.ToString(e.ErrorMessage), true)}
 		}
 	}
 	return results, nil

@@ -12,9 +12,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify"
-	"github.com/tocsin-sec/tocsin/internal/notify/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify/aws/awstest"
+	"github.com/tocsin-sec/tocsin/internal/notify/aws/send"
 	"github.com/tocsin-sec/tocsin/internal/notify/notifytest"
 )
 
@@ -96,7 +97,7 @@ func TestOnlyWhatFailedIsSentAgain(t *testing.T) {
 func TestTheEventByteForByteUpToTheLimit(t *testing.T) {
 	t.Parallel()
 	s := awstest.New(t)
-	n := notifytest.Open(t, open, Config{Bus: busARN, Content: aws.Content{Raw: true}, Settings: s.Settings()})
+	n := notifytest.Open(t, open, Config{Bus: busARN, Content: send.Content{Raw: true}, Settings: s.Settings()})
 	m := notifytest.Messages()[0].Message
 	m.Event = []byte(`{"a":"` + strings.Repeat("x", requestMost-timeWeight-len("tocsin")-len("tocsin Alert")-8) + `"}`)
 	if _, err := n.Notify(t.Context(), m); err != nil {

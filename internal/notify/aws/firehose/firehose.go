@@ -16,8 +16,9 @@ import (
 	api "github.com/aws/aws-sdk-go-v2/service/firehose"
 	"github.com/aws/aws-sdk-go-v2/service/firehose/types"
 
+	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify"
-	"github.com/tocsin-sec/tocsin/internal/notify/aws"
+	"github.com/tocsin-sec/tocsin/internal/notify/aws/send"
 )
 
 // Limits of PutRecordBatch
@@ -47,17 +48,17 @@ func kind() notify.Kind {
 // Config are the settings of a stream.
 type Config struct {
 	Stream string `json:"delivery_stream" required:"true" doc:"ARN or name of the Firehose stream." example:"arn:aws:firehose:eu-west-1:111122223333:deliverystream/alerts"`
-	aws.Content
+	send.Content
 	aws.Settings
 }
 
 type notifier struct {
-	*aws.Body
+	*send.Body
 	session *aws.Session
 	api     *api.Client
 	call    aws.Call
 	name    string
-	batcher *aws.Batcher[[]byte, string]
+	batcher *send.Batcher[[]byte, string]
 }
 
 var nameForm = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,64}$`)
@@ -73,13 +74,13 @@ func open(c Config, env notify.Env) (notify.Notifier, error) {
 	if n.Body, err = c.Body("aws-firehose", recordMost-1); err != nil {
 		return nil, err
 	}
-	if n.session, err = c.Open("aws-firehose", stream.Where(), env); err != nil {
+	if n.session, err = c.Open("aws-firehose", stream.Where(), env.Name, env.HTTP); err != nil {
 		return nil, err
 	}
 	n.api = api.NewFromConfig(n.session.Config)
 	n.call = aws.Call{Action: "firehose:PutRecordBatch", Resource: stream.In(n.session).String()}
 	size := func(record []byte) int { return len(record) }
-	n.batcher = aws.NewBatcher("aws-firehose", aws.Limits[[]byte]{Count: recordsMost, Bytes: requestMost, Size: size}, n.send)
+	n.batcher = send.NewBatcher("aws-firehose", send.Limits[[]byte]{Count: recordsMost, Bytes: requestMost, Size: size}, n.send)
 	return n, nil
 }
 
@@ -105,7 +106,7 @@ func line(text []byte) []byte {
 	return append(bytes.Clone(text), '\n')
 }
 
-func (n *notifier) send(ctx context.Context, records [][]byte) (aws.Results[string], error) {
+func (n *notifier) send(ctx context.Context, records [][]byte) (send.Results[string], error) {
 	in := &api.PutRecordBatchInput{DeliveryStreamName: &n.name}
 	for _, data := range records {
 		in.Records = append(in.Records, types.Record{Data: data})
@@ -114,11 +115,11 @@ func (n *notifier) send(ctx context.Context, records [][]byte) (aws.Results[stri
 	if err != nil {
 		return nil, n.session.Refused(ctx, n.call, err)
 	}
-	results := aws.Unanswered[string]("aws-firehose", len(records))
+	results := send.Unanswered[string]("aws-firehose", len(records))
 	for i, r := range out.RequestResponses[:min(len(out.RequestResponses), len(records))] {
-		results[i] = aws.Result[string]{Value: sdk.ToString(r.RecordId)}
+		results[i] = send.Result[string]{Value: sdk.ToString(r.RecordId)}
 		if r.ErrorCode != nil {
-			results[i] = aws.Result[string]{Err: n.session.RefusedEntry(n.call, *r.ErrorCode, sdk.ToString(r.ErrorMessage), false)}
+			results[i] = send.Result[string]{Err: n.session.RefusedEntry(n.call, *r.ErrorCode, sdk.ToString(r.ErrorMessage), false)}
 		}
 	}
 	return results, nil

@@ -12,9 +12,10 @@ import (
 	api "github.com/aws/aws-sdk-go-v2/service/firehose"
 	"github.com/aws/aws-sdk-go-v2/service/firehose/types"
 
+	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify"
-	"github.com/tocsin-sec/tocsin/internal/notify/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify/aws/awstest"
+	"github.com/tocsin-sec/tocsin/internal/notify/aws/send"
 	"github.com/tocsin-sec/tocsin/internal/notify/notifytest"
 )
 
@@ -95,7 +96,7 @@ func TestOnlyWhatFailedIsSentAgain(t *testing.T) {
 func TestTheEventUpToTheLimit(t *testing.T) {
 	t.Parallel()
 	s := awstest.New(t)
-	n := notifytest.Open(t, open, Config{Stream: streamARN, Content: aws.Content{Raw: true}, Settings: s.Settings()})
+	n := notifytest.Open(t, open, Config{Stream: streamARN, Content: send.Content{Raw: true}, Settings: s.Settings()})
 	m := notifytest.Messages()[0].Message
 	m.Event = []byte(strings.Repeat("x", recordMost-1))
 	if _, err := n.Notify(t.Context(), m); err != nil {

@@ -14,8 +14,9 @@ import (
 	api "github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
+	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify"
-	"github.com/tocsin-sec/tocsin/internal/notify/aws"
+	"github.com/tocsin-sec/tocsin/internal/notify/aws/send"
 )
 
 // Limits of PutRecords
@@ -48,18 +49,18 @@ func kind() notify.Kind {
 type Config struct {
 	Stream       string `json:"stream" required:"true" doc:"ARN or name of the data stream." example:"arn:aws:kinesis:eu-west-1:111122223333:stream/alerts"`
 	PartitionKey string `json:"partition_key,omitempty" default:"alert" oneof:"alert account" doc:"What stays in order: the messages of each alert, or of each account."`
-	aws.Content
+	send.Content
 	aws.Settings
 }
 
 type notifier struct {
-	*aws.Body
+	*send.Body
 	session   *aws.Session
 	api       *api.Client
 	call      aws.Call
 	arn, name *string // one of them
 	byAccount bool
-	batcher   *aws.Batcher[record, string]
+	batcher   *send.Batcher[record, string]
 }
 
 type record struct {
@@ -90,12 +91,12 @@ func open(c Config, env notify.Env) (notify.Notifier, error) {
 	if n.Body, err = c.Body("aws-kinesis", recordMost-keyMost); err != nil {
 		return nil, err
 	}
-	if n.session, err = c.Open("aws-kinesis", stream.Where(), env); err != nil {
+	if n.session, err = c.Open("aws-kinesis", stream.Where(), env.Name, env.HTTP); err != nil {
 		return nil, err
 	}
 	n.api = api.NewFromConfig(n.session.Config)
 	n.call = aws.Call{Action: "kinesis:PutRecords", Resource: stream.In(n.session).String()}
-	n.batcher = aws.NewBatcher("aws-kinesis", aws.Limits[record]{Count: recordsMost, Bytes: requestMost, Size: record.size}, n.send)
+	n.batcher = send.NewBatcher("aws-kinesis", send.Limits[record]{Count: recordsMost, Bytes: requestMost, Size: record.size}, n.send)
 	return n, nil
 }
 
@@ -111,12 +112,12 @@ func (n *notifier) Notify(ctx context.Context, m notify.Message) (string, error)
 
 func (n *notifier) key(m notify.Message) string {
 	if n.byAccount && m.Alert.Account != "" {
-		return aws.Key(m.Alert.Account, keyMost)
+		return send.Key(m.Alert.Account, keyMost)
 	}
-	return aws.Group(m)
+	return send.Group(m)
 }
 
-func (n *notifier) send(ctx context.Context, records []record) (aws.Results[string], error) {
+func (n *notifier) send(ctx context.Context, records []record) (send.Results[string], error) {
 	in := &api.PutRecordsInput{StreamARN: n.arn, StreamName: n.name}
 	for _, r := range records {
 		in.Records = append(in.Records, types.PutRecordsRequestEntry{PartitionKey: &r.key, Data: r.data})
@@ -125,11 +126,11 @@ func (n *notifier) send(ctx context.Context, records []record) (aws.Results[stri
 	if err != nil {
 		return nil, n.session.Refused(ctx, n.call, err)
 	}
-	results := aws.Unanswered[string]("aws-kinesis", len(records))
+	results := send.Unanswered[string]("aws-kinesis", len(records))
 	for i, r := range out.Records[:min(len(out.Records), len(records))] {
-		results[i] = aws.Result[string]{Value: sdk.ToString(r.ShardId) + ":" + sdk.ToString(r.SequenceNumber)}
+		results[i] = send.Result[string]{Value: sdk.ToString(r.ShardId) + ":" + sdk.ToString(r.SequenceNumber)}
 		if r.ErrorCode != nil {
-			results[i] = aws.Result[string]{Err: n.session.RefusedEntry(n.call, *r.ErrorCode, sdk.ToString(r.ErrorMessage), false)}
+			results[i] = send.Result[string]{Err: n.session.RefusedEntry(n.call, *r.ErrorCode, sdk.ToString(r.ErrorMessage), false)}
 		}
 	}
 	return results, nil

@@ -12,9 +12,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify"
-	"github.com/tocsin-sec/tocsin/internal/notify/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify/aws/awstest"
+	"github.com/tocsin-sec/tocsin/internal/notify/aws/send"
 	"github.com/tocsin-sec/tocsin/internal/notify/notifytest"
 )
 
@@ -94,7 +95,7 @@ func TestOnlyRecordsOfABusyShardAreSentAgain(t *testing.T) {
 	t.Parallel()
 	s := awstest.New(t)
 	n := notifytest.Open(t, open, Config{Stream: streamARN, Settings: s.Settings()})
-	busy := aws.Group(notifytest.Messages()[1].Message)
+	busy := send.Group(notifytest.Messages()[1].Message)
 	s.Fails(func(input map[string]any) *awstest.Failure {
 		if input["PartitionKey"] == busy {
 			return &awstest.Failure{Code: "ProvisionedThroughputExceededException", Message: "Rate exceeded for shard"}
@@ -119,7 +120,7 @@ func TestOnlyRecordsOfABusyShardAreSentAgain(t *testing.T) {
 func TestTheEventByteForByteUpToTheLimit(t *testing.T) {
 	t.Parallel()
 	s := awstest.New(t)
-	n := notifytest.Open(t, open, Config{Stream: "alerts", Content: aws.Content{Raw: true}, Settings: regional(s)})
+	n := notifytest.Open(t, open, Config{Stream: "alerts", Content: send.Content{Raw: true}, Settings: regional(s)})
 	m := notifytest.Messages()[0].Message
 	m.Event = []byte(strings.Repeat("x", 1<<20-keyMost))
 	if _, err := n.Notify(t.Context(), m); err != nil {

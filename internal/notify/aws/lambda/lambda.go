@@ -19,8 +19,9 @@ import (
 	api "github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
+	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify"
-	"github.com/tocsin-sec/tocsin/internal/notify/aws"
+	"github.com/tocsin-sec/tocsin/internal/notify/aws/send"
 )
 
 // Limits of Invoke (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
@@ -42,7 +43,7 @@ func kind() notify.Kind {
 		{How: notify.BySchema, By: "AWS's model of the service, in botocore 1.43.11", Test: "TestPromises"},
 	}
 	k.Acts = true
-	k.Patience = aws.ActPatience
+	k.Patience = send.ActPatience
 	return k
 }
 
@@ -50,12 +51,12 @@ func kind() notify.Kind {
 type Config struct {
 	Function   string `json:"function" required:"true" doc:"ARN or name of the function, with :alias or :version at its end if it is to be that." example:"arn:aws:lambda:eu-west-1:111122223333:function:isolate:live"`
 	Invocation string `json:"invocation,omitempty" default:"event" oneof:"event request" doc:"event hands it over and returns; request waits for the function, and an error of it is an error."`
-	aws.Content
+	send.Content
 	aws.Settings
 }
 
 type notifier struct {
-	*aws.Body
+	*send.Body
 	session  *aws.Session
 	api      *api.Client
 	call     aws.Call
@@ -82,7 +83,7 @@ func open(c Config, env notify.Env) (notify.Notifier, error) {
 	if n.Body, err = c.Acting("aws-lambda", most); err != nil {
 		return nil, err
 	}
-	if n.session, err = c.Open("aws-lambda", function.Where(), env); err != nil {
+	if n.session, err = c.Open("aws-lambda", function.Where(), env.Name, env.HTTP); err != nil {
 		return nil, err
 	}
 	n.api = api.NewFromConfig(n.session.Config)

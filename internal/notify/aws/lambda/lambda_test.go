@@ -12,9 +12,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify"
-	"github.com/tocsin-sec/tocsin/internal/notify/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify/aws/awstest"
+	"github.com/tocsin-sec/tocsin/internal/notify/aws/send"
 	"github.com/tocsin-sec/tocsin/internal/notify/notifytest"
 )
 
@@ -90,7 +91,7 @@ func TestPayloadsUpToTheLimit(t *testing.T) {
 		most       int
 	}{{"event", eventMost}, {"request", requestMost}} {
 		s := awstest.New(t)
-		n := notifytest.Open(t, open, Config{Function: functionARN, Invocation: tt.invocation, Content: aws.Content{Raw: true}, Settings: s.Settings()})
+		n := notifytest.Open(t, open, Config{Function: functionARN, Invocation: tt.invocation, Content: send.Content{Raw: true}, Settings: s.Settings()})
 		m := action()
 		m.Event = []byte(`"` + strings.Repeat("x", tt.most-2) + `"`)
 		if _, err := n.Notify(t.Context(), m); err != nil {

@@ -18,8 +18,9 @@ import (
 	api "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 
+	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify"
-	"github.com/tocsin-sec/tocsin/internal/notify/aws"
+	"github.com/tocsin-sec/tocsin/internal/notify/aws/send"
 )
 
 // Limits of PutLogEvents
@@ -58,19 +59,19 @@ type Config struct {
 	Group       string `json:"log_group" required:"true" doc:"ARN or name of the log group." example:"arn:aws:logs:eu-west-1:111122223333:log-group:/tocsin/alerts"`
 	Stream      string `json:"log_stream,omitempty" default:"tocsin" doc:"Log stream; made if it is missing."`
 	CreateGroup bool   `json:"create_group,omitempty" default:"false" doc:"Make the log group too if it is missing; it then keeps its events for ever, until somebody sets otherwise."`
-	aws.Content
+	send.Content
 	aws.Settings
 }
 
 type notifier struct {
-	*aws.Body
+	*send.Body
 	session       *aws.Session
 	api           *api.Client
 	group, stream string
 	createGroup   bool
 	arn           string // of the group
 	now           func() time.Time
-	batcher       *aws.Batcher[event, string]
+	batcher       *send.Batcher[event, string]
 }
 
 type event struct {
@@ -105,12 +106,12 @@ func open(c Config, env notify.Env) (notify.Notifier, error) {
 	if n.Body, err = c.Body("aws-logs", eventMost-overhead); err != nil {
 		return nil, err
 	}
-	if n.session, err = c.Open("aws-logs", group.Where(), env); err != nil {
+	if n.session, err = c.Open("aws-logs", group.Where(), env.Name, env.HTTP); err != nil {
 		return nil, err
 	}
 	n.api = api.NewFromConfig(n.session.Config)
 	n.arn = group.In(n.session).String()
-	n.batcher = aws.NewBatcher("aws-logs", aws.Limits[event]{Count: eventsMost, Bytes: requestMost, Size: event.size, Together: together}, n.send)
+	n.batcher = send.NewBatcher("aws-logs", send.Limits[event]{Count: eventsMost, Bytes: requestMost, Size: event.size, Together: together}, n.send)
 	return n, nil
 }
 
@@ -131,7 +132,7 @@ func (n *notifier) Notify(ctx context.Context, m notify.Message) (string, error)
 
 // send writes the events, in the order of their times, and makes what is missing
 // for that.
-func (n *notifier) send(ctx context.Context, events []event) (aws.Results[string], error) {
+func (n *notifier) send(ctx context.Context, events []event) (send.Results[string], error) {
 	order := make([]int, len(events)) // places in events, oldest first
 	for i := range order {
 		order[i] = i
@@ -151,7 +152,7 @@ func (n *notifier) send(ctx context.Context, events []event) (aws.Results[string
 	if err != nil {
 		return nil, n.session.Refused(ctx, aws.Call{Action: "logs:PutLogEvents", Resource: n.arn + ":log-stream:" + n.stream}, err)
 	}
-	results := make(aws.Results[string], len(events))
+	results := make(send.Results[string], len(events))
 	for place, i := range order {
 		if why := rejected(out.RejectedLogEventsInfo, place); why != "" {
 			results[i].Err = notify.Permanent(fmt.Errorf("aws-logs: %s: the event was not written: %s", n.group, why))

@@ -13,9 +13,10 @@ import (
 	api "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 
+	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify"
-	"github.com/tocsin-sec/tocsin/internal/notify/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify/aws/awstest"
+	"github.com/tocsin-sec/tocsin/internal/notify/aws/send"
 	"github.com/tocsin-sec/tocsin/internal/notify/notifytest"
 )
 
@@ -202,7 +203,7 @@ func TestWhatIsRejectedFails(t *testing.T) {
 func TestTheEventByteForByteUpToTheLimit(t *testing.T) {
 	t.Parallel()
 	s := server(t)
-	n := notifytest.Open(t, open, Config{Group: groupARN, Content: aws.Content{Raw: true}, Settings: s.Settings()})
+	n := notifytest.Open(t, open, Config{Group: groupARN, Content: send.Content{Raw: true}, Settings: s.Settings()})
 	m := notifytest.Messages()[0].Message
 	m.Event = []byte(strings.Repeat("x", eventMost-overhead))
 	if _, err := n.Notify(t.Context(), m); err != nil {

@@ -17,8 +17,9 @@ import (
 	api "github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sns/types"
 
+	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify"
-	"github.com/tocsin-sec/tocsin/internal/notify/aws"
+	"github.com/tocsin-sec/tocsin/internal/notify/aws/send"
 )
 
 // Limits of PublishBatch (https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html).
@@ -47,29 +48,29 @@ func kind() notify.Kind {
 type Config struct {
 	Topic   string `json:"topic" required:"true" doc:"ARN of the topic." example:"arn:aws:sns:eu-west-1:111122223333:alerts"`
 	GroupID string `json:"message_group_id,omitempty" doc:"FIFO topics: one group for all messages. Left out, each alert is one."`
-	aws.Content
+	send.Content
 	aws.Settings
 }
 
 type notifier struct {
-	*aws.Body
+	*send.Body
 	session *aws.Session
 	api     *api.Client
 	call    aws.Call
 	topic   string
 	fifo    bool
 	group   string
-	batcher *aws.Batcher[entry, string]
+	batcher *send.Batcher[entry, string]
 }
 
 // An entry is one message of a batch.
 type entry struct {
 	subject, text string
-	attributes    []aws.Attribute
+	attributes    []send.Attribute
 	id, group     string // of FIFO topics
 }
 
-func (e entry) size() int { return len(e.text) + len(e.subject) + aws.Weight(e.attributes) }
+func (e entry) size() int { return len(e.text) + len(e.subject) + send.Weight(e.attributes) }
 
 var nameForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}(\.fifo)?$`)
 
@@ -82,18 +83,18 @@ func open(c Config, env notify.Env) (notify.Notifier, error) {
 		return nil, err
 	}
 	n := &notifier{topic: c.Topic, fifo: strings.HasSuffix(c.Topic, ".fifo"), group: c.GroupID}
-	if c.GroupID != "" && (!n.fifo || c.GroupID != aws.Key(c.GroupID, 128)) {
+	if c.GroupID != "" && (!n.fifo || c.GroupID != send.Key(c.GroupID, 128)) {
 		return nil, fmt.Errorf("message_group_id: want at most 128 letters, digits, - and _, and a FIFO topic")
 	}
-	if n.Body, err = c.Body("aws-sns", messageMost-aws.Room-subjectMost); err != nil {
+	if n.Body, err = c.Body("aws-sns", messageMost-send.Room-subjectMost); err != nil {
 		return nil, err
 	}
-	if n.session, err = c.Open("aws-sns", topic.Where(), env); err != nil {
+	if n.session, err = c.Open("aws-sns", topic.Where(), env.Name, env.HTTP); err != nil {
 		return nil, err
 	}
 	n.api = api.NewFromConfig(n.session.Config)
 	n.call = aws.Call{Action: "sns:Publish", Resource: c.Topic}
-	n.batcher = aws.NewBatcher("aws-sns", aws.Limits[entry]{Count: batchMost, Bytes: messageMost, Size: entry.size}, n.send)
+	n.batcher = send.NewBatcher("aws-sns", send.Limits[entry]{Count: batchMost, Bytes: messageMost, Size: entry.size}, n.send)
 	return n, nil
 }
 
@@ -104,11 +105,11 @@ func (n *notifier) Notify(ctx context.Context, m notify.Message) (string, error)
 	if err != nil {
 		return "", err
 	}
-	e := entry{subject: subject(m), text: string(text), attributes: aws.Attributes(m)}
+	e := entry{subject: subject(m), text: string(text), attributes: send.Attributes(m)}
 	if n.fifo {
-		e.id, e.group = aws.Key(m.ID, 128), n.group
+		e.id, e.group = send.Key(m.ID, 128), n.group
 		if e.group == "" {
-			e.group = aws.Group(m)
+			e.group = send.Group(m)
 		}
 	}
 	return n.batcher.Do(ctx, e)
@@ -133,7 +134,7 @@ func subject(m notify.Message) string {
 }
 
 // send makes one request. Entries are known in it by their place.
-func (n *notifier) send(ctx context.Context, entries []entry) (aws.Results[string], error) {
+func (n *notifier) send(ctx context.Context, entries []entry) (send.Results[string], error) {
 	in := &api.PublishBatchInput{TopicArn: &n.topic}
 	for i, e := range entries {
 		one := types.PublishBatchRequestEntry{Id: sdk.String(strconv.Itoa(i)), Message: &e.text, Subject: &e.subject, MessageAttributes: map[string]types.MessageAttributeValue{}}
@@ -149,12 +150,12 @@ func (n *notifier) send(ctx context.Context, entries []entry) (aws.Results[strin
 	if err != nil {
 		return nil, n.session.Refused(ctx, n.call, err)
 	}
-	results := aws.Unanswered[string]("aws-sns", len(entries))
+	results := send.Unanswered[string]("aws-sns", len(entries))
 	for _, taken := range out.Successful {
-		results.Set(taken.Id, aws.Result[string]{Value: sdk.ToString(taken.MessageId)})
+		results.Set(taken.Id, send.Result[string]{Value: sdk.ToString(taken.MessageId)})
 	}
 	for _, f := range out.Failed {
-		results.Set(f.Id, aws.Result[string]{Err: n.session.RefusedEntry(n.call, sdk.ToString(f.Code), sdk.ToString(f.Message), f.SenderFault)})
+		results.Set(f.Id, send.Result[string]{Err: n.session.RefusedEntry(n.call, sdk.ToString(f.Code), sdk.ToString(f.Message), f.SenderFault)})
 	}
 	return results, nil
 }

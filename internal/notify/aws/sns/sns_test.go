@@ -14,9 +14,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify"
-	"github.com/tocsin-sec/tocsin/internal/notify/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify/aws/awstest"
+	"github.com/tocsin-sec/tocsin/internal/notify/aws/send"
 	"github.com/tocsin-sec/tocsin/internal/notify/notifytest"
 )
 
@@ -131,9 +132,9 @@ func idOf(t *testing.T, message any) string {
 func TestTheEventByteForByteUpToTheLimit(t *testing.T) {
 	t.Parallel()
 	s := awstest.New(t)
-	n := notifytest.Open(t, open, Config{Topic: topicARN, Content: aws.Content{Raw: true}, Settings: s.Settings()})
+	n := notifytest.Open(t, open, Config{Topic: topicARN, Content: send.Content{Raw: true}, Settings: s.Settings()})
 	m := notifytest.Messages()[0].Message
-	m.Event = []byte(strings.Repeat("x", messageMost-aws.Room-subjectMost))
+	m.Event = []byte(strings.Repeat("x", messageMost-send.Room-subjectMost))
 	if _, err := n.Notify(t.Context(), m); err != nil {
 		t.Fatalf("an event of %d bytes: %v", len(m.Event), err)
 	}
@@ -159,7 +160,7 @@ func TestSettings(t *testing.T) {
 		{"nothing", Config{}, "is not an ARN"},
 		{"a subscription", Config{Topic: topicARN + ":2bcfbf39-05c3-41de-beaa-fcfcc21c8f55"}, "is not such a name"},
 		{"a group for a standard topic", Config{Topic: topicARN, GroupID: "x"}, "a FIFO topic"},
-		{"raw and input", Config{Topic: topicARN, Content: aws.Content{Raw: true, Input: &notify.Input{Template: `"x"`}}}, "not both"},
+		{"raw and input", Config{Topic: topicARN, Content: send.Content{Raw: true, Input: &notify.Input{Template: `"x"`}}}, "not both"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -16,8 +16,9 @@ import (
 	api "github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify"
-	"github.com/tocsin-sec/tocsin/internal/notify/aws"
+	"github.com/tocsin-sec/tocsin/internal/notify/aws/send"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
 
@@ -47,29 +48,29 @@ func kind() notify.Kind {
 type Config struct {
 	Queue   string `json:"queue" required:"true" doc:"ARN or URL of the queue." example:"arn:aws:sqs:eu-west-1:111122223333:alerts"`
 	GroupID string `json:"message_group_id,omitempty" doc:"FIFO queues: one group for all messages. Left out, each alert is one."`
-	aws.Content
+	send.Content
 	aws.Settings
 }
 
 type notifier struct {
-	*aws.Body
+	*send.Body
 	session *aws.Session
 	api     *api.Client
 	call    aws.Call
 	url     string
 	fifo    bool
 	group   string
-	batcher *aws.Batcher[entry, string]
+	batcher *send.Batcher[entry, string]
 }
 
 // An entry is one message of a batch.
 type entry struct {
 	text       string
-	attributes []aws.Attribute
+	attributes []send.Attribute
 	id, group  string // of FIFO queues
 }
 
-func (e entry) size() int { return len(e.text) + aws.Weight(e.attributes) }
+func (e entry) size() int { return len(e.text) + send.Weight(e.attributes) }
 
 func open(c Config, env notify.Env) (notify.Notifier, error) {
 	queue, err := read(c.Queue)
@@ -77,18 +78,18 @@ func open(c Config, env notify.Env) (notify.Notifier, error) {
 		return nil, fmt.Errorf("queue: %w", err)
 	}
 	n := &notifier{url: queue.url, fifo: strings.HasSuffix(queue.arn.Resource, ".fifo"), group: c.GroupID}
-	if c.GroupID != "" && (!n.fifo || c.GroupID != aws.Key(c.GroupID, 128)) {
+	if c.GroupID != "" && (!n.fifo || c.GroupID != send.Key(c.GroupID, 128)) {
 		return nil, fmt.Errorf("message_group_id: want at most 128 letters, digits, - and _, and a FIFO queue")
 	}
-	if n.Body, err = c.Body("aws-sqs", messageMost-aws.Room); err != nil {
+	if n.Body, err = c.Body("aws-sqs", messageMost-send.Room); err != nil {
 		return nil, err
 	}
-	if n.session, err = c.Open("aws-sqs", queue.arn.Where(), env); err != nil {
+	if n.session, err = c.Open("aws-sqs", queue.arn.Where(), env.Name, env.HTTP); err != nil {
 		return nil, err
 	}
 	n.api = api.NewFromConfig(n.session.Config)
 	n.call = aws.Call{Action: "sqs:SendMessage", Resource: queue.arn.In(n.session).String()}
-	n.batcher = aws.NewBatcher("aws-sqs", aws.Limits[entry]{Count: batchMost, Bytes: messageMost, Size: entry.size}, n.send)
+	n.batcher = send.NewBatcher("aws-sqs", send.Limits[entry]{Count: batchMost, Bytes: messageMost, Size: entry.size}, n.send)
 	return n, nil
 }
 
@@ -139,18 +140,18 @@ func (n *notifier) Notify(ctx context.Context, m notify.Message) (string, error)
 	if err != nil {
 		return "", err
 	}
-	e := entry{text: string(text), attributes: aws.Attributes(m)}
+	e := entry{text: string(text), attributes: send.Attributes(m)}
 	if n.fifo {
-		e.id, e.group = aws.Key(m.ID, 128), n.group
+		e.id, e.group = send.Key(m.ID, 128), n.group
 		if e.group == "" {
-			e.group = aws.Group(m)
+			e.group = send.Group(m)
 		}
 	}
 	return n.batcher.Do(ctx, e)
 }
 
 // send makes one request. Entries are known in it by their place.
-func (n *notifier) send(ctx context.Context, entries []entry) (aws.Results[string], error) {
+func (n *notifier) send(ctx context.Context, entries []entry) (send.Results[string], error) {
 	in := &api.SendMessageBatchInput{QueueUrl: &n.url}
 	for i, e := range entries {
 		one := types.SendMessageBatchRequestEntry{Id: sdk.String(strconv.Itoa(i)), MessageBody: &e.text, MessageAttributes: map[string]types.MessageAttributeValue{}}
@@ -166,12 +167,12 @@ func (n *notifier) send(ctx context.Context, entries []entry) (aws.Results[strin
 	if err != nil {
 		return nil, n.session.Refused(ctx, n.call, err)
 	}
-	results := aws.Unanswered[string]("aws-sqs", len(entries))
+	results := send.Unanswered[string]("aws-sqs", len(entries))
 	for _, taken := range out.Successful {
-		results.Set(taken.Id, aws.Result[string]{Value: sdk.ToString(taken.MessageId)})
+		results.Set(taken.Id, send.Result[string]{Value: sdk.ToString(taken.MessageId)})
 	}
 	for _, f := range out.Failed {
-		results.Set(f.Id, aws.Result[string]{Err: n.session.RefusedEntry(n.call, sdk.ToString(f.Code), sdk.ToString(f.Message), f.SenderFault)})
+		results.Set(f.Id, send.Result[string]{Err: n.session.RefusedEntry(n.call, sdk.ToString(f.Code), sdk.ToString(f.Message), f.SenderFault)})
 	}
 	return results, nil
 }

@@ -14,9 +14,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify"
-	"github.com/tocsin-sec/tocsin/internal/notify/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify/aws/awstest"
+	"github.com/tocsin-sec/tocsin/internal/notify/aws/send"
 	"github.com/tocsin-sec/tocsin/internal/notify/notifytest"
 )
 
@@ -169,7 +170,7 @@ func idOf(input map[string]any) string {
 func TestTheEventByteForByteUpToTheLimit(t *testing.T) {
 	t.Parallel()
 	s := awstest.New(t)
-	n := notifytest.Open(t, open, Config{Queue: queueARN, Content: aws.Content{Raw: true}, Settings: s.Settings()})
+	n := notifytest.Open(t, open, Config{Queue: queueARN, Content: send.Content{Raw: true}, Settings: s.Settings()})
 	if !n.(notify.EventReader).ReadsEvent() || n.(notify.Follower).Follows() {
 		t.Error("it does not ask for events, or sends one again for an acknowledgement")
 	}
@@ -177,7 +178,7 @@ func TestTheEventByteForByteUpToTheLimit(t *testing.T) {
 	if _, err := n.Notify(t.Context(), m); !notify.IsPermanent(err) {
 		t.Errorf("without an event Notify = %v, want a permanent error", err)
 	}
-	room := messageMost - aws.Room
+	room := messageMost - send.Room
 	m.Event = []byte(`{"a": "` + strings.Repeat("x", room-9) + `"}`)
 	if _, err := n.Notify(t.Context(), m); err != nil {
 		t.Fatalf("an event of %d bytes: %v", len(m.Event), err)
@@ -194,7 +195,7 @@ func TestTheEventByteForByteUpToTheLimit(t *testing.T) {
 func TestWhatAnInputTransformerMakes(t *testing.T) {
 	t.Parallel()
 	s := awstest.New(t)
-	n := notifytest.Open(t, open, Config{Queue: queueARN, Settings: s.Settings(), Content: aws.Content{
+	n := notifytest.Open(t, open, Config{Queue: queueARN, Settings: s.Settings(), Content: send.Content{
 		Input: &notify.Input{Paths: map[string]string{"type": "$.detail.type"}, Template: `{"finding": "<type>"}`},
 	}})
 	m := notifytest.Messages()[0].Message

@@ -24,8 +24,9 @@ import (
 	api "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
+	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify"
-	"github.com/tocsin-sec/tocsin/internal/notify/aws"
+	"github.com/tocsin-sec/tocsin/internal/notify/aws/send"
 )
 
 // Limits of SendCommand (https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_SendCommand.html).
@@ -49,7 +50,7 @@ func kind() notify.Kind {
 		{How: notify.BySchema, By: "AWS's model of the service, in botocore 1.43.11", Test: "TestPromises"},
 	}
 	k.Acts = true
-	k.Patience = aws.ActPatience
+	k.Patience = send.ActPatience
 	return k
 }
 
@@ -65,7 +66,7 @@ type Config struct {
 	StartWithin      time.Duration       `json:"start_within,omitempty" default:"10m" doc:"A node that cannot be reached for so long is given up; 30s at least."`
 	MaxConcurrency   string              `json:"max_concurrency,omitempty" doc:"On how many nodes at a time: 10 or 10%."`
 	MaxErrors        string              `json:"max_errors,omitempty" doc:"After how many errors no further node is asked: 1 or 10%."`
-	aws.Content
+	send.Content
 	aws.Settings
 }
 
@@ -76,7 +77,7 @@ type Target struct {
 }
 
 type notifier struct {
-	*aws.Body
+	*send.Body
 	session *aws.Session
 	api     *api.Client
 	call    aws.Call
@@ -108,7 +109,7 @@ func open(c Config, env notify.Env) (notify.Notifier, error) {
 	if n.Body, err = c.Acting("aws-ssm", contentMost); err != nil {
 		return nil, err
 	}
-	if n.session, err = c.Open("aws-ssm", document.Where(), env); err != nil {
+	if n.session, err = c.Open("aws-ssm", document.Where(), env.Name, env.HTTP); err != nil {
 		return nil, err
 	}
 	n.api = api.NewFromConfig(n.session.Config)
@@ -242,7 +243,7 @@ func (n *notifier) remember(ctx context.Context, m notify.Message, ended string,
 	return result
 }
 
-func stateKey(m notify.Message) string { return "command/" + aws.Key(m.ID, 128) }
+func stateKey(m notify.Message) string { return "command/" + send.Key(m.ID, 128) }
 
 func (n *notifier) request(m notify.Message) (*api.SendCommandInput, error) {
 	parameters, err := n.parameters(m)
@@ -277,7 +278,7 @@ func optional(s string) *string {
 // comment names the message, by which the command is found in Run Command's
 // history.
 func comment(m notify.Message) string {
-	text := "tocsin " + aws.Key(m.ID, 64)
+	text := "tocsin " + send.Key(m.ID, 64)
 	if m.Alert.ID != 0 {
 		text += fmt.Sprintf(" alert %d", m.Alert.ID)
 	}

@@ -17,8 +17,8 @@ import (
 	api "github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify"
-	"github.com/tocsin-sec/tocsin/internal/notify/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify/aws/awstest"
 	"github.com/tocsin-sec/tocsin/internal/notify/notifytest"
 )

@@ -17,8 +17,9 @@ import (
 	api "github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
+	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify"
-	"github.com/tocsin-sec/tocsin/internal/notify/aws"
+	"github.com/tocsin-sec/tocsin/internal/notify/aws/send"
 )
 
 // Limits of StartExecution (https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html).
@@ -39,19 +40,19 @@ func kind() notify.Kind {
 		{How: notify.BySchema, By: "AWS's model of the service, in botocore 1.43.11", Test: "TestPromises"},
 	}
 	k.Acts = true
-	k.Patience = aws.ActPatience
+	k.Patience = send.ActPatience
 	return k
 }
 
 // Config are the settings of a state machine.
 type Config struct {
 	StateMachine string `json:"state_machine" required:"true" doc:"ARN of the state machine, or of a version or alias of it." example:"arn:aws:states:eu-west-1:111122223333:stateMachine:isolate"`
-	aws.Content
+	send.Content
 	aws.Settings
 }
 
 type notifier struct {
-	*aws.Body
+	*send.Body
 	session *aws.Session
 	api     *api.Client
 	call    aws.Call
@@ -74,7 +75,7 @@ func open(c Config, env notify.Env) (notify.Notifier, error) {
 	if n.Body, err = c.Acting("aws-step-functions", inputMost); err != nil {
 		return nil, err
 	}
-	if n.session, err = c.Open("aws-step-functions", machine.Where(), env); err != nil {
+	if n.session, err = c.Open("aws-step-functions", machine.Where(), env.Name, env.HTTP); err != nil {
 		return nil, err
 	}
 	n.api = api.NewFromConfig(n.session.Config)
@@ -95,7 +96,7 @@ func (n *notifier) Notify(ctx context.Context, m notify.Message) (string, error)
 	if ctx.Err() != nil {
 		return "", fmt.Errorf("aws-step-functions: %w", ctx.Err())
 	}
-	name := aws.Key(m.ID, nameMost)
+	name := send.Key(m.ID, nameMost)
 	out, err := n.api.StartExecution(ctx, &api.StartExecutionInput{
 		StateMachineArn: &n.call.Resource, Name: &name, Input: sdk.String(string(input)),
 	})

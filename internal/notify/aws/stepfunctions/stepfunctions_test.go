@@ -9,9 +9,10 @@ import (
 	api "github.com/aws/aws-sdk-go-v2/service/sfn"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify"
-	"github.com/tocsin-sec/tocsin/internal/notify/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify/aws/awstest"
+	"github.com/tocsin-sec/tocsin/internal/notify/aws/send"
 	"github.com/tocsin-sec/tocsin/internal/notify/notifytest"
 )
 
@@ -80,7 +81,7 @@ func TestTheExecutionOfAnAlias(t *testing.T) {
 func TestInputsUpToTheLimit(t *testing.T) {
 	t.Parallel()
 	s := awstest.New(t)
-	n := notifytest.Open(t, open, Config{StateMachine: machineARN, Content: aws.Content{Raw: true}, Settings: s.Settings()})
+	n := notifytest.Open(t, open, Config{StateMachine: machineARN, Content: send.Content{Raw: true}, Settings: s.Settings()})
 	m := action()
 	m.Event = []byte(`"` + strings.Repeat("x", inputMost-2) + `"`)
 	if _, err := n.Notify(t.Context(), m); err != nil {

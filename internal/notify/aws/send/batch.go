@@ -1,14 +1,23 @@
-package aws
+// Package send is what the receivers that are services of AWS have in common: what
+// is sent, and how concurrent messages share a request.
+package send
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
+	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 )
+
+// ActPatience is for how long an action that could not be begun is tried again:
+// what is done about an alert hours later is rarely what anybody wants.
+const ActPatience = time.Hour
 
 // A Batcher has concurrent callers share requests: what arrives while one is under
 // way goes with the next, as much of it as the service takes. Whoever comes alone
@@ -16,7 +25,7 @@ import (
 //
 // A caller's context ends its own waiting and no other's; a request is given up
 // once nobody waits for it. A batch that fails as a whole fails for each of its
-// callers, except where a single entry may be to blame (see [Session.Refused]):
+// callers, except where a single entry may be to blame (see [aws.Session.Refused]):
 // then its halves are sent by themselves, so that no message is lost for another's
 // fault.
 type Batcher[E, R any] struct {
@@ -63,7 +72,7 @@ type caller[E, R any] struct {
 func (b *Batcher[E, R]) Do(ctx context.Context, entry E) (R, error) {
 	c := &caller[E, R]{ctx: ctx, entry: entry, done: make(chan struct{})}
 	if err := ctx.Err(); err != nil {
-		return c.result.Value, ended(b.kind, err)
+		return c.result.Value, fmt.Errorf("%s: %w", b.kind, err)
 	}
 	b.mu.Lock()
 	b.waiting = append(b.waiting, c)
@@ -79,11 +88,11 @@ func (b *Batcher[E, R]) Do(ctx context.Context, entry E) (R, error) {
 		case <-c.done: // it is known after all
 		default:
 			var none R
-			return none, ended(b.kind, ctx.Err())
+			return none, fmt.Errorf("%s: %w", b.kind, ctx.Err())
 		}
 	}
 	if ctx.Err() != nil && errors.Is(c.result.Err, context.Canceled) {
-		return c.result.Value, ended(b.kind, ctx.Err()) // its own end, and not the request's
+		return c.result.Value, fmt.Errorf("%s: %w", b.kind, ctx.Err()) // its own end, and not the request's
 	}
 	return c.result.Value, c.result.Err
 }
@@ -153,7 +162,7 @@ func (b *Batcher[E, R]) deliver(ctx context.Context, batch []*caller[E, R]) {
 		entries[i] = c.entry
 	}
 	results, err := b.send(ctx, entries)
-	if err != nil && len(batch) > 1 && oneToBlame(err) {
+	if err != nil && len(batch) > 1 && aws.OneToBlame(err) {
 		half := len(batch) / 2
 		b.deliver(ctx, batch[:half])
 		b.deliver(ctx, batch[half:])
@@ -193,5 +202,5 @@ func (r Results[R]) Set(id *string, result Result[R]) {
 
 // TooLong is the error of an entry that no request can hold. It is permanent.
 func TooLong(kind string, size, most int) error {
-	return notify.Permanent(tooLong{kind, size, most})
+	return notify.Permanent(fmt.Errorf("%s: it is %d bytes long, and at most %d are taken: send less of the event, with input", kind, size, most))
 }

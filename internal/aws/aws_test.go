@@ -1,15 +1,11 @@
 package aws_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -18,9 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify"
-	"github.com/tocsin-sec/tocsin/internal/notify/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify/aws/awstest"
 	"github.com/tocsin-sec/tocsin/internal/notify/notifytest"
 	"github.com/tocsin-sec/tocsin/internal/secret"
@@ -30,15 +25,15 @@ const role = "arn:aws:iam::111122223333:role/tocsin-sends"
 
 func opened(t *testing.T, set aws.Settings) *aws.Session {
 	t.Helper()
-	s, err := set.Open("aws-test", awstest.Region, notifytest.Env(t, nil))
+	s, err := set.Open("aws-test", awstest.Region, "alerts", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-// send sends one message by hand and gives the error as the contract has it.
-func send(ctx context.Context, s *aws.Session) error {
+// deliver sends one message by hand and gives the error as the contract has it.
+func deliver(ctx context.Context, s *aws.Session) error {
 	_, err := sqs.NewFromConfig(s.Config).SendMessageBatch(ctx, &sqs.SendMessageBatchInput{
 		QueueUrl: sdk.String("https://sqs.eu-west-1.amazonaws.com/111122223333/alerts"),
 		Entries:  []types.SendMessageBatchRequestEntry{{Id: sdk.String("0"), MessageBody: sdk.String("{}")}},
@@ -65,7 +60,7 @@ func TestARoleIsAssumedAgainBeforeItsSessionEnds(t *testing.T) {
 	s.Sessions(30 * time.Second) // less than the minute that is kept free
 	session := opened(t, s.Assuming(role, "x4711"))
 	for range 3 {
-		if err := send(t.Context(), session); err != nil {
+		if err := deliver(t.Context(), session); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -78,14 +73,14 @@ func TestCredentialsThatEndedAreFetchedAnew(t *testing.T) {
 	t.Parallel()
 	s := awstest.New(t)
 	session := opened(t, s.Assuming(role, "x4711"))
-	if err := send(t.Context(), session); err != nil {
+	if err := deliver(t.Context(), session); err != nil {
 		t.Fatal(err)
 	}
 	s.Answers(awstest.Answer{Status: 400, Code: "ExpiredTokenException", Once: true})
-	if err := send(t.Context(), session); err == nil || notify.IsPermanent(err) {
+	if err := deliver(t.Context(), session); err == nil || notify.IsPermanent(err) {
 		t.Errorf("an expired session: %v, want to be tried again", err)
 	}
-	if err := send(t.Context(), session); err != nil || assumed(s) != 2 {
+	if err := deliver(t.Context(), session); err != nil || assumed(s) != 2 {
 		t.Errorf("after that: %v, and the role was assumed %d times, want twice", err, assumed(s))
 	}
 }
@@ -94,7 +89,7 @@ func TestTwoReceiversAssumeTheirOwnRoles(t *testing.T) {
 	t.Parallel()
 	s := awstest.New(t)
 	for _, r := range []string{role, role + "-2"} {
-		if err := send(t.Context(), opened(t, s.Assuming(r, "x4711"))); err != nil {
+		if err := deliver(t.Context(), opened(t, s.Assuming(r, "x4711"))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -109,12 +104,12 @@ func TestARoleThatMayNotBeAssumed(t *testing.T) {
 	s := awstest.New(t)
 	set := s.Assuming(role, "the-right-one")
 	set.ExternalID = "the-wrong-one"
-	err := send(t.Context(), opened(t, set))
+	err := deliver(t.Context(), opened(t, set))
 	if !notify.IsPermanent(err) || !strings.Contains(err.Error(), "allow sts:AssumeRole on "+role) || !strings.Contains(err.Error(), "trust it") || strings.Contains(err.Error(), "the-wrong-one") {
 		t.Errorf("Refused = %v, want a permanent error that says what to allow", err)
 	}
 	s.Answers(awstest.Answer{Operation: "AssumeRole", Status: 400, Code: "Throttling", RetryAfter: "5"})
-	err = send(t.Context(), opened(t, s.Assuming(role, "x4711")))
+	err = deliver(t.Context(), opened(t, s.Assuming(role, "x4711")))
 	if wait, told := notify.RetryAfter(err); notify.IsPermanent(err) || !told || wait != 5*time.Second {
 		t.Errorf("a throttled AssumeRole: %v, want to be tried again in 5s", err)
 	}
@@ -151,7 +146,7 @@ func TestClasses(t *testing.T) {
 			t.Parallel()
 			s := awstest.New(t)
 			s.Answers(awstest.Answer{Status: tt.status, Code: tt.code, Message: "in its own words"})
-			err := send(t.Context(), opened(t, s.Settings()))
+			err := deliver(t.Context(), opened(t, s.Settings()))
 			if err == nil || notify.IsPermanent(err) != tt.permanent || !strings.Contains(err.Error(), tt.says) || !strings.HasPrefix(err.Error(), "aws-test: ") || !strings.Contains(err.Error(), "in its own words") {
 				t.Errorf("Refused = %v, permanent %v; want %v with %q", err, notify.IsPermanent(err), tt.permanent, tt.says)
 			}
@@ -171,11 +166,11 @@ func TestAClockThatIsWrong(t *testing.T) {
 		s := awstest.New(t)
 		s.Answers(awstest.Answer{Status: 403, Code: tt.code, Message: tt.message, Once: true})
 		session := opened(t, s.Settings())
-		err := send(t.Context(), session)
+		err := deliver(t.Context(), session)
 		if err == nil || notify.IsPermanent(err) || strings.Contains(err.Error(), "correct the credentials") {
 			t.Errorf("%s: %v, want to be tried again", tt.code, err)
 		}
-		if err := send(t.Context(), session); err != nil {
+		if err := deliver(t.Context(), session); err != nil {
 			t.Errorf("%s, and once it is right: %v", tt.code, err)
 		}
 	}
@@ -213,7 +208,7 @@ func TestAnAnswerThatCannotBeRead(t *testing.T) {
 	defer server.Close()
 	session := opened(t, aws.Settings{EndpointURL: server.URL, AccessKeyID: awstest.KeyID, SecretAccessKey: secret.New(awstest.Secret)})
 	ctx, left := aws.Witness(t.Context())
-	if err := send(ctx, session); err == nil || notify.IsPermanent(err) || !left() {
+	if err := deliver(ctx, session); err == nil || notify.IsPermanent(err) || !left() {
 		t.Errorf("Refused = %v, left %v; want to be tried again", err, left())
 	}
 }
@@ -224,11 +219,11 @@ func TestWhetherARequestLeft(t *testing.T) {
 	ctx, left := aws.Witness(t.Context())
 	set := s.Assuming(role, "x4711")
 	set.EndpointURL = "http://127.0.0.1:1"
-	if err := send(ctx, opened(t, set)); err == nil || left() || assumed(s) != 1 {
+	if err := deliver(ctx, opened(t, set)); err == nil || left() || assumed(s) != 1 {
 		t.Errorf("to nobody: %v, left %v, assumed %d times; what asks for credentials is no request to the service", err, left(), assumed(s))
 	}
 	ctx, left = aws.Witness(t.Context())
-	if err := send(ctx, opened(t, s.Settings())); err != nil || !left() {
+	if err := deliver(ctx, opened(t, s.Settings())); err != nil || !left() {
 		t.Errorf("to somebody: %v, left %v", err, left())
 	}
 }
@@ -260,7 +255,7 @@ func TestEndpointsOfPartitions(t *testing.T) {
 				asked := &hosts{}
 				env := notifytest.Env(t, nil)
 				env.HTTP = &http.Client{Transport: asked}
-				session, err := aws.Settings{AccessKeyID: awstest.KeyID, SecretAccessKey: secret.New(awstest.Secret), RoleARN: roleARN}.Open("aws-test", tt.region, env)
+				session, err := aws.Settings{AccessKeyID: awstest.KeyID, SecretAccessKey: secret.New(awstest.Secret), RoleARN: roleARN}.Open("aws-test", tt.region, env.Name, env.HTTP)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -271,7 +266,7 @@ func TestEndpointsOfPartitions(t *testing.T) {
 				if roleARN != "" {
 					want = tt.sts
 				}
-				err = send(t.Context(), session)
+				err = deliver(t.Context(), session)
 				if err == nil || notify.IsPermanent(err) || len(asked.asked) != 1 || asked.asked[0] != want {
 					t.Errorf("asked %v, want %s: %v", asked.asked, want, err)
 				}
@@ -297,12 +292,12 @@ func TestTheDefaultChain(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", awstest.KeyID)
 	t.Setenv("AWS_SECRET_ACCESS_KEY", awstest.Secret)
 	s := awstest.New(t)
-	if err := send(t.Context(), opened(t, aws.Settings{EndpointURL: s.URL})); err != nil || s.Calls()[0].KeyID != awstest.KeyID {
+	if err := deliver(t.Context(), opened(t, aws.Settings{EndpointURL: s.URL})); err != nil || s.Calls()[0].KeyID != awstest.KeyID {
 		t.Errorf("with a key in the environment: %v", err)
 	}
 	t.Setenv("AWS_ACCESS_KEY_ID", "")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
-	err := send(t.Context(), opened(t, aws.Settings{EndpointURL: s.URL}))
+	err := deliver(t.Context(), opened(t, aws.Settings{EndpointURL: s.URL}))
 	if err == nil || notify.IsPermanent(err) || !strings.Contains(err.Error(), "credentials: ") || !strings.Contains(err.Error(), "give tocsin a role") {
 		t.Errorf("with none anywhere: %v, want an error that says what to do", err)
 	}
@@ -338,7 +333,7 @@ func TestSettings(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := tt.set.Open("aws-test", tt.where, notifytest.Env(t, nil))
+			_, err := tt.set.Open("aws-test", tt.where, "alerts", nil)
 			if tt.wrong == "" && err != nil || tt.wrong != "" && (err == nil || !strings.Contains(err.Error(), tt.wrong)) {
 				t.Errorf("Open = %v, want %q", err, tt.wrong)
 			}
@@ -368,105 +363,17 @@ func TestARNs(t *testing.T) {
 	}
 }
 
-// endless is a message whose every text is as long as somebody could make it.
-func endless() notify.Message {
-	long := strings.Repeat("&\ufffe\"", 40<<10)
-	m := notifytest.Messages()[0].Message
-	a := &m.Alert
-	a.Headline, a.Title, a.Description, a.Type, a.Command, a.OverReason = long, long, long, long, long, long
-	a.Resource = tocsin.Resource{Type: long, ID: long, Name: long, Tags: map[string]string{long: long}}
-	a.Actor = tocsin.Actor{IP: long, Country: long, Org: long, Domain: long, Principal: long}
-	a.Facts, a.Unsaid, m.Changes = nil, nil, nil
-	for range 40 {
-		a.Facts = append(a.Facts, tocsin.Fact{Name: long, Value: long})
-		a.Unsaid = append(a.Unsaid, tocsin.Change{What: long, From: long, To: long})
-		m.Changes = append(m.Changes, tocsin.Change{What: long, From: long, To: long})
-	}
-	return m
-}
-
-// No finding can be made so long that nobody is told of it.
-func TestADocumentAlwaysFits(t *testing.T) {
-	t.Parallel()
-	for _, most := range []int{64 << 10, 256 << 10, 1 << 20} {
-		body, err := aws.Content{}.Body("aws-test", most)
-		if err != nil {
-			t.Fatal(err)
-		}
-		m := endless()
-		text, err := body.Of(m)
-		if err != nil || len(text) > min(most, 256<<10-aws.Room) {
-			t.Fatalf("%d bytes of %d: %v", len(text), most, err)
-		}
-		var document struct {
-			Version  int
-			ID, Kind string
-			Alert    struct{ ID int64 }
-			Links    struct{ Alert string }
-		}
-		if err := json.Unmarshal(text, &document); err != nil || document.ID != m.ID || document.Alert.ID != 4821 || document.Links.Alert != m.AlertURL || document.Version != 1 {
-			t.Errorf("the document is %+v, %v", document, err)
-		}
-		if bytes.ContainsAny(text, "\ufffe\uffff") {
-			t.Error("it has characters that SNS and SQS refuse")
-		}
-	}
-}
-
-func TestAttributesFitTheirRoom(t *testing.T) {
-	t.Parallel()
-	m := endless()
-	m.Alert.Account, m.Alert.Region = strings.Repeat("é", 9000), strings.Repeat("𝔘", 9000)
-	attributes := aws.Attributes(m)
-	if got := aws.Weight(attributes); got > aws.Room || len(attributes) != 5 {
-		t.Errorf("%d attributes weigh %d bytes, want 5 and at most %d", len(attributes), got, aws.Room)
-	}
-	for _, c := range notifytest.Messages() {
-		for _, a := range aws.Attributes(c.Message) {
-			if a.Value == "" {
-				t.Errorf("%s: attribute %s is empty", c.Name, a.Name)
-			}
-		}
-	}
-}
-
-// The manual prints what is written nowhere else: each kind has a row in its table
-// and a section.
-func TestTheManualHasEveryTarget(t *testing.T) {
-	t.Parallel()
-	text, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "aws-targets.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	folders, err := os.ReadDir(".")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range folders {
-		if !f.IsDir() || f.Name() == "awstest" || f.Name() == "testdata" {
-			continue
-		}
-		kind := "aws-" + strings.Replace(f.Name(), "stepfunctions", "step-functions", 1)
-		if !regexp.MustCompile("(?m)^\\| \\[`" + kind + "`\\]\\(#" + kind + "\\) \\|").Match(text) {
-			t.Errorf("the table has no row of %s", kind)
-		}
-		if !bytes.Contains(text, []byte("\n### `"+kind+"`\n")) {
-			t.Errorf("there is no section on %s", kind)
-		}
-	}
-}
-
 // The server of these tests believes nobody who does not know the secret.
 func TestAWrongSecretIsFoundOut(t *testing.T) {
 	t.Parallel()
 	s := awstest.New(t)
 	set := s.Settings()
 	set.SecretAccessKey = secret.New("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEZ")
-	if err := send(t.Context(), opened(t, set)); !notify.IsPermanent(err) || !strings.Contains(err.Error(), "InvalidSignatureException") || !strings.Contains(err.Error(), "correct the credentials") {
+	if err := deliver(t.Context(), opened(t, set)); !notify.IsPermanent(err) || !strings.Contains(err.Error(), "InvalidSignatureException") || !strings.Contains(err.Error(), "correct the credentials") {
 		t.Errorf("with another secret: %v", err)
 	}
 	set.AccessKeyID = "AKIAIOSFODNN7NOBODYS"
-	if err := send(t.Context(), opened(t, set)); !notify.IsPermanent(err) || !strings.Contains(err.Error(), "UnrecognizedClientException") {
+	if err := deliver(t.Context(), opened(t, set)); !notify.IsPermanent(err) || !strings.Contains(err.Error(), "UnrecognizedClientException") {
 		t.Errorf("with another key: %v", err)
 	}
 	if len(s.Calls()) != 0 {

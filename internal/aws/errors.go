@@ -17,7 +17,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/notify"
 )
 
-// A Call is something that a receiver does at AWS: an action as IAM calls it, and
+// A Call is something that is done at AWS: an action as IAM calls it, and
 // on what.
 type Call struct {
 	Action   string // "sqs:SendMessage"
@@ -76,21 +76,12 @@ type blames struct{ error }
 
 func (b blames) Unwrap() error { return b.error }
 
-func oneToBlame(err error) bool {
+// OneToBlame reports whether the request was refused for what one of its entries may
+// have brought about.
+func OneToBlame(err error) bool {
 	_, ok := errors.AsType[blames](err)
 	return ok
 }
-
-type tooLong struct {
-	kind       string
-	size, most int
-}
-
-func (t tooLong) Error() string {
-	return fmt.Sprintf("%s: it is %d bytes long, and at most %d are taken: send less of the event, with input", t.kind, t.size, t.most)
-}
-
-func ended(kind string, cause error) error { return fmt.Errorf("%s: %w", kind, cause) }
 
 // Refused says in the contract's terms what went wrong with a call:
 //
@@ -105,7 +96,7 @@ func ended(kind string, cause error) error { return fmt.Errorf("%s: %w", kind, c
 // No error holds a secret, a session token or a signature.
 func (s *Session) Refused(ctx context.Context, call Call, err error) error {
 	if cause := ctx.Err(); cause != nil {
-		return ended(s.Kind, cause)
+		return fmt.Errorf("%s: %w", s.Kind, cause)
 	}
 	if assuming(err) {
 		call = Call{"sts:AssumeRole", s.set.RoleARN}
@@ -223,7 +214,7 @@ func (s *Session) unanswered(err error) error {
 	text := err.Error()
 	// The SDK begins with what it was doing.
 	if _, rest, ok := strings.Cut(text, "get credentials: "); ok {
-		text = "credentials: " + rest + "; give tocsin a role, or the receiver a key"
+		text = "credentials: " + rest + "; give tocsin a role, or a key of its own"
 	}
 	return errors.New(s.Kind + ": " + s.Clean(text))
 }

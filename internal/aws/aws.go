@@ -1,6 +1,5 @@
-// Package aws is what the receivers that are services of AWS have in common:
-// whose credentials they send with, what is sent, how concurrent messages share a
-// request, and what can be done about an error.
+// Package aws is how sources and receivers reach AWS: whose credentials they ask
+// with, which resource an ARN means, and what can be done about an error.
 //
 // Opening a session reaches nobody: credentials are looked for by the first
 // request.
@@ -29,16 +28,12 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
 
-// ActPatience is for how long an action that could not be begun is tried again:
-// what is done about an alert hours later is rarely what anybody wants.
-const ActPatience = time.Hour
-
-// Settings are how a receiver reaches AWS.
+// Settings are how a source or receiver reaches AWS.
 type Settings struct {
 	Region          string        `json:"region,omitempty" doc:"AWS region: eu-west-1. Left out, it is that of the ARN."`
-	RoleARN         string        `json:"role_arn,omitempty" doc:"Role that is assumed for this receiver alone. Without it the credentials are used as they are found."`
+	RoleARN         string        `json:"role_arn,omitempty" doc:"Role that is assumed for this alone. Without it the credentials are used as they are found."`
 	ExternalID      string        `json:"external_id,omitempty" doc:"External id that the role's trust policy asks for."`
-	RoleSessionName string        `json:"role_session_name,omitempty" doc:"How CloudTrail calls who assumed the role; left out, tocsin- and the receiver's name."`
+	RoleSessionName string        `json:"role_session_name,omitempty" doc:"How CloudTrail calls who assumed the role; left out, tocsin- and its name here."`
 	EndpointURL     string        `json:"endpoint_url,omitempty" doc:"Another address of the service, such as a VPC endpoint."`
 	STSEndpointURL  string        `json:"sts_endpoint_url,omitempty" doc:"Another address of AWS STS, where role_arn is assumed."`
 	AccessKeyID     string        `json:"access_key_id,omitempty" doc:"Access key. Without it credentials are found as every AWS tool finds them: environment, shared files, role of the machine, task or pod. A key that never ends is the last resort."`
@@ -46,12 +41,12 @@ type Settings struct {
 	SessionToken    secret.String `json:"session_token,omitzero" doc:"Session token of a temporary access key."`
 }
 
-// A Session is how one receiver reaches AWS.
+// A Session is how one source or receiver reaches AWS.
 type Session struct {
 	// Kind begins every error: "aws-sqs".
 	Kind string
 	// Config makes a client of a service: it has region, credentials and endpoint,
-	// and does not try again, which is the engine's.
+	// and does not try again by itself.
 	Config aws.Config
 	// Partition of the region: "aws", "aws-cn", "aws-us-gov".
 	Partition string
@@ -68,15 +63,16 @@ var (
 	externForm  = regexp.MustCompile(`^[\w+=,.@:/-]+$`)
 )
 
-// Open checks the settings and makes the session of the receiver. where is the
-// region of its ARN, or "" where the settings must say it.
-func (s Settings) Open(kind, where string, env notify.Env) (*Session, error) {
+// Open checks the settings and makes the session of the source or receiver of that
+// name, whose requests go out by client. where is the region of its ARN, or "" where
+// the settings must say it.
+func (s Settings) Open(kind, where, name string, client *http.Client) (*Session, error) {
 	if err := s.check(where); err != nil {
 		return nil, err
 	}
 	s.Region = cmp.Or(s.Region, where)
-	s.RoleSessionName = cmp.Or(s.RoleSessionName, sessionName(env.Name))
-	client := unredirected(env.HTTP)
+	s.RoleSessionName = cmp.Or(s.RoleSessionName, sessionName(name))
+	client = unredirected(client)
 	base, err := s.load(client)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package aws_test
+package send_test
 
 import (
 	"os"
@@ -54,7 +54,7 @@ func TestTheManualsExamplesLoad(t *testing.T) {
 	for name, value := range map[string]string{"TOCSIN_EXTERNAL_ID": "x4711", "AWS_PROFILE": "", "AWS_CONFIG_FILE": filepath.Join(t.TempDir(), "none")} {
 		t.Setenv(name, value)
 	}
-	text, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "aws-targets.md"))
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "..", "docs", "aws-targets.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestChecksExist(t *testing.T) {
 	t.Parallel()
 	for _, k := range kinds {
 		folder := strings.Replace(strings.TrimPrefix(k.Name, "aws-"), "step-functions", "stepfunctions", 1)
-		text, err := os.ReadFile(filepath.Join(folder, folder+"_test.go"))
+		text, err := os.ReadFile(filepath.Join("..", folder, folder+"_test.go"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package aws_test
+package send_test
 
 import (
 	"context"
@@ -11,19 +11,23 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify"
-	"github.com/tocsin-sec/tocsin/internal/notify/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify/aws/awstest"
+	"github.com/tocsin-sec/tocsin/internal/notify/aws/send"
 )
 
 // A sender keeps the requests that a batcher makes, each of which takes a second.
 type sender struct {
 	mu       sync.Mutex
 	requests [][]string
-	answer   func(entries []string) (aws.Results[string], error)
+	answer   func(entries []string) (send.Results[string], error)
 }
 
-func (s *sender) send(ctx context.Context, entries []string) (aws.Results[string], error) {
+func (s *sender) send(ctx context.Context, entries []string) (send.Results[string], error) {
 	s.mu.Lock()
 	s.requests = append(s.requests, slices.Clone(entries))
 	s.mu.Unlock()
@@ -35,15 +39,15 @@ func (s *sender) send(ctx context.Context, entries []string) (aws.Results[string
 	if s.answer != nil {
 		return s.answer(entries)
 	}
-	results := aws.Unanswered[string]("aws-test", len(entries))
+	results := send.Unanswered[string]("aws-test", len(entries))
 	for i, e := range entries {
-		results.Set(new(fmt.Sprint(i)), aws.Result[string]{Value: "took " + e})
+		results.Set(new(fmt.Sprint(i)), send.Result[string]{Value: "took " + e})
 	}
 	return results, nil
 }
 
-func (s *sender) batcher() *aws.Batcher[string, string] {
-	return aws.NewBatcher("aws-test", aws.Limits[string]{Count: 10, Bytes: 100, Size: func(e string) int { return len(e) }}, s.send)
+func (s *sender) batcher() *send.Batcher[string, string] {
+	return send.NewBatcher("aws-test", send.Limits[string]{Count: 10, Bytes: 100, Size: func(e string) int { return len(e) }}, s.send)
 }
 
 // told is what one caller is told.
@@ -54,7 +58,7 @@ type told struct {
 }
 
 // all sends the entries at once and gives what each caller was told.
-func all(ctx func(i int) context.Context, b *aws.Batcher[string, string], entries []string) []told {
+func all(ctx func(i int) context.Context, b *send.Batcher[string, string], entries []string) []told {
 	got := make([]told, len(entries))
 	start := time.Now()
 	var wg sync.WaitGroup
@@ -191,8 +195,8 @@ func TestARequestForWhichNobodyWaitsIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		given := make(chan time.Duration, 1)
 		start := time.Now()
-		b := aws.NewBatcher("aws-test", aws.Limits[string]{Count: 10, Bytes: 100, Size: func(string) int { return 1 }},
-			func(ctx context.Context, _ []string) (aws.Results[string], error) {
+		b := send.NewBatcher("aws-test", send.Limits[string]{Count: 10, Bytes: 100, Size: func(string) int { return 1 }},
+			func(ctx context.Context, _ []string) (send.Results[string], error) {
 				<-ctx.Done() // it hangs
 				given <- time.Since(start)
 				return nil, ctx.Err()
@@ -212,7 +216,7 @@ func TestABatchThatFailsFailsForEach(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		broken := errors.New("aws-test: 500")
-		s := &sender{answer: func([]string) (aws.Results[string], error) { return nil, broken }}
+		s := &sender{answer: func([]string) (send.Results[string], error) { return nil, broken }}
 		for i, g := range all(func(int) context.Context { return t.Context() }, s.batcher(), numbered(5)) {
 			if !errors.Is(g.err, broken) {
 				t.Errorf("caller %d was told %v", i, g.err)
@@ -227,12 +231,12 @@ func TestABatchThatFailsFailsForEach(t *testing.T) {
 func TestWhatIsNotAnsweredMayBeTriedAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := &sender{answer: func(entries []string) (aws.Results[string], error) {
-			results := aws.Unanswered[string]("aws-test", len(entries))
-			results.Set(new("0"), aws.Result[string]{Value: "ok"})
-			results.Set(new("17"), aws.Result[string]{Value: "no such entry"})
-			results.Set(new("x"), aws.Result[string]{Value: "no place"})
-			results.Set(nil, aws.Result[string]{Value: "nothing"})
+		s := &sender{answer: func(entries []string) (send.Results[string], error) {
+			results := send.Unanswered[string]("aws-test", len(entries))
+			results.Set(new("0"), send.Result[string]{Value: "ok"})
+			results.Set(new("17"), send.Result[string]{Value: "no such entry"})
+			results.Set(new("x"), send.Result[string]{Value: "no place"})
+			results.Set(nil, send.Result[string]{Value: "nothing"})
 			return results, nil
 		}}
 		got := all(func(int) context.Context { return t.Context() }, s.batcher(), numbered(3))
@@ -247,9 +251,9 @@ func TestOneBadEntryFailsAlone(t *testing.T) {
 	t.Parallel()
 	server := awstest.New(t)
 	server.Answers(awstest.Answer{Status: 400, Code: "ValidationException"})
-	refused := send(t.Context(), opened(t, server.Settings()))
+	refused := answered(t, server)
 	server.Answers(awstest.Answer{Status: 403, Code: "AccessDeniedException"})
-	denied := send(t.Context(), opened(t, server.Settings()))
+	denied := answered(t, server)
 	for _, tt := range []struct {
 		name     string
 		err      error
@@ -262,11 +266,11 @@ func TestOneBadEntryFailsAlone(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &sender{}
-				s.answer = func(entries []string) (aws.Results[string], error) {
+				s.answer = func(entries []string) (send.Results[string], error) {
 					if slices.Contains(entries, "e4") {
 						return nil, tt.err
 					}
-					return make(aws.Results[string], len(entries)), nil
+					return make(send.Results[string], len(entries)), nil
 				}
 				var fails []int
 				for i, g := range all(func(int) context.Context { return t.Context() }, s.batcher(), numbered(9)) {
@@ -280,4 +284,18 @@ func TestOneBadEntryFailsAlone(t *testing.T) {
 			})
 		})
 	}
+}
+
+// answered is the error of a request to the server.
+func answered(t *testing.T, server *awstest.Server) error {
+	t.Helper()
+	session, err := server.Settings().Open("aws-test", awstest.Region, "alerts", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = sqs.NewFromConfig(session.Config).SendMessageBatch(t.Context(), &sqs.SendMessageBatchInput{
+		QueueUrl: new("https://sqs.eu-west-1.amazonaws.com/111122223333/alerts"),
+		Entries:  []types.SendMessageBatchRequestEntry{{Id: new("0"), MessageBody: new("{}")}},
+	})
+	return session.Refused(t.Context(), aws.Call{Action: "sqs:SendMessage", Resource: "arn:aws:sqs:eu-west-1:111122223333:alerts"}, err)
 }
