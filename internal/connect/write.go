@@ -347,7 +347,7 @@ func (p *plan) notes() []string {
 		all = append(
 			all,
 			"Run it in account "+p.Account+", whose topics the source allows. tocsin confirms the subscription by itself; the Sources page says when.",
-			"The topic lets in only this rule (aws:SourceArn). See it work: aws guardduty create-sample-findings makes findings that come as samples.",
+			"The topic lets in EventBridge alone, without a condition: EventBridge meets none. See it work: aws guardduty create-sample-findings makes findings that come as samples.",
 		)
 	} else {
 		all = append(all, "See it work: aws guardduty create-sample-findings makes findings that come as samples.")

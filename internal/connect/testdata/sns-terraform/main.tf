@@ -56,7 +56,7 @@ resource "aws_sqs_queue_policy" "undelivered" {
   })
 }
 
-# The topic, which takes from this rule alone.
+# The topic, which takes from EventBridge alone.
 resource "aws_sns_topic" "findings" {
   name              = "guardduty"
   signature_version = 2
