@@ -53,12 +53,14 @@ if command -v moto_server >/dev/null && command -v aws >/dev/null && command -v 
 		sleep 1
 	done
 	# It knows no API destinations in stacks; those are made by the commands.
-	for name in sns-stack sns-stackset api-cli sns-cli; do
+	for name in sns-stack sns-stackset api-cli sns-cli sqs-cli-regions sqs-stack sqs-stackset; do
 		# Whether IAM knows a role everywhere is no question here.
 		must "moto $name" sh -c 'cd "$1" && sed "s/^  sleep 10 .*//" commands.sh | sh' sh "$golden/$name"
 	done
 	must "moto: the rule has its target" sh -c 'aws events list-targets-by-rule --region eu-west-1 --rule tocsin-api --query "Targets[0].Arn" --output text | grep api-destination >/dev/null'
 	must "moto: the topic has its subscription" sh -c 'aws sns list-subscriptions-by-topic --region eu-west-1 --topic-arn arn:aws:sns:eu-west-1:111122223333:guardduty --query "Subscriptions[0].Protocol" --output text | grep https >/dev/null'
+	must "moto: the queue's rule has it as its target" sh -c 'aws events list-targets-by-rule --region eu-west-1 --rule tocsin-findings --query "Targets[0].Arn" --output text | grep sqs:eu-west-1:111122223333:guardduty >/dev/null'
+	must "moto: elsewhere it forwards" sh -c 'aws events list-targets-by-rule --region us-east-1 --rule tocsin-findings --query "Targets[0].Arn" --output text | grep eu-west-1:111122223333:event-bus/default >/dev/null'
 	kill "$server"
 else
 	skip moto "moto_server, aws and python3 are not all installed"

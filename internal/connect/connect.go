@@ -26,6 +26,7 @@ type Way string
 
 // The ways.
 const (
+	SQS            Way = "sqs"             // a rule and a queue, and rules of other regions that forward to it
 	SNS            Way = "sns"             // a rule, a topic and an HTTPS subscription
 	APIDestination Way = "api-destination" // a rule, a connection and an API destination
 )
@@ -41,6 +42,8 @@ type Source struct {
 	Header, Key string
 	// Topics are the ARNs that the source allows, with * in them; of SNS only.
 	Topics []string
+	// Queue is the ARN of the queue that the source reads; of SQS only.
+	Queue string
 }
 
 // Options are how it is to be set up.

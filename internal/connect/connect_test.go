@@ -27,7 +27,8 @@ var (
 		Name: "org-topic", Way: connect.SNS, URL: "https://tocsin.example.com/in/org-topic/" + token,
 		Topics: []string{"arn:aws:sns:*:111122223333:guardduty"},
 	}
-	api = connect.Source{
+	queue = connect.Source{Name: "findings", Way: connect.SQS, Queue: "arn:aws:sqs:eu-west-1:111122223333:guardduty"}
+	api   = connect.Source{
 		Name: "api", Way: connect.APIDestination, URL: "https://tocsin.example.com/in/api", Header: "X-Api-Key", Key: token,
 	}
 )
@@ -39,6 +40,12 @@ var cases = []struct {
 	source connect.Source
 	o      connect.Options
 }{
+	{"sqs-cli", queue, connect.Options{Format: connect.CLI}},
+	{"sqs-cli-regions", queue, connect.Options{Format: connect.CLI, Regions: []string{"us-east-1", "eu-central-1"}, Tags: map[string]string{"owner": "soc"}}},
+	{"sqs-stack", queue, connect.Options{Format: connect.CloudFormation, Tags: map[string]string{"owner": "soc"}}},
+	{"sqs-stackset", queue, connect.Options{Format: connect.CloudFormation, Regions: []string{"all"}, Tags: map[string]string{"owner": "soc"}}},
+	{"sqs-terraform", queue, connect.Options{Format: connect.Terraform, Tags: map[string]string{"owner": "soc"}}},
+	{"sqs-terraform-regions", queue, connect.Options{Format: connect.Terraform, Regions: []string{"us-east-1"}}},
 	{"sns-cli", org, connect.Options{Format: connect.CLI}},
 	{"sns-cli-all-regions", org, connect.Options{Format: connect.CLI, Regions: []string{"all"}, Tags: map[string]string{"owner": "security operations", "cost": "4711"}}},
 	{"sns-stack", org, connect.Options{Format: connect.CloudFormation, Regions: []string{"eu-west-1"}, RoleARN: "arn:aws:iam::111122223333:role/deploy", Tags: map[string]string{"owner": "soc"}}},
@@ -119,7 +126,7 @@ func TestThereIsNothingToFillIn(t *testing.T) {
 func TestWhatOpensTheSourceIsInTheCommandsAlone(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, name, text string) {
-		if got, want := strings.Contains(text, token), strings.HasSuffix(name, "/commands"); got != want {
+		if got, want := strings.Contains(text, token), strings.HasSuffix(name, "/commands") && !strings.HasPrefix(name, "sqs-"); got != want {
 			t.Errorf("%s has the token: %v, want %v", name, got, want)
 		}
 	})
@@ -153,7 +160,12 @@ func TestNothingIsOpenToEverybody(t *testing.T) {
 func TestARuleATargetAndAPermissionBelongTogether(t *testing.T) {
 	t.Parallel()
 	for name, wants := range map[string][]string{
-		"sns-cli":                   {"aws events put-rule", `"source": ["aws.guardduty"]`, "aws events put-targets", "sns:Publish", "aws sns subscribe", `"Protocol": "https"`, "RedrivePolicy", "DeadLetterConfig", "events.amazonaws.com"},
+		"sqs-cli":                   {"aws events put-rule", `"source": ["aws.guardduty", "tocsin.canary"]`, "aws events put-targets", "sqs:SendMessage", "DeadLetterConfig", "events.amazonaws.com"},
+		"sqs-cli-regions":           {`HOME_REGION=eu-west-1`, `REGIONS="eu-west-1 us-east-1 eu-central-1"`, "events:PutEvents", "RoleArn"},
+		"sqs-stack":                 {"AWS::Events::Rule", "AWS::SQS::QueuePolicy", "sqs:SendMessage", "DeadLetterConfig", "events.amazonaws.com"},
+		"sqs-stackset":              {"events:PutEvents", "create-stack-set", "--capabilities CAPABILITY_IAM", `[{"ParameterKey":"Home","ParameterValue":"eu-west-1"}]`},
+		"sqs-terraform":             {"aws_cloudwatch_event_rule", "aws_cloudwatch_event_target", "aws_sqs_queue_policy", "dead_letter_config", "events.amazonaws.com"},
+		"sns-cli":                   {"aws events put-rule", `"source": ["aws.guardduty", "tocsin.canary"]`, "aws events put-targets", "sns:Publish", "aws sns subscribe", `"Protocol": "https"`, "RedrivePolicy", "DeadLetterConfig", "events.amazonaws.com"},
 		"sns-stack":                 {"AWS::Events::Rule", "AWS::SNS::TopicPolicy", "sns:Publish", "AWS::SNS::Subscription", "Protocol: https", "RedrivePolicy", "DeadLetterConfig", "events.amazonaws.com"},
 		"sns-terraform":             {"aws_cloudwatch_event_rule", "aws_cloudwatch_event_target", "aws_sns_topic_policy", "aws_sns_topic_subscription", "redrive_policy", "dead_letter_config", "events.amazonaws.com"},
 		"api-cli":                   {"create-connection", "-api-destination", "events:InvokeApiDestination", "aws events put-rule", "aws events put-targets", "RoleArn", "DeadLetterConfig"},
@@ -245,6 +257,11 @@ func TestWhatCannotBeWrittenIsSaid(t *testing.T) {
 		{name: "a unit that is none", o: connect.Options{Format: connect.CloudFormation, Regions: []string{"all"}, OUs: []string{"prod"}}, field: "ous", want: "no id"},
 		{name: "units with topics of one account", o: connect.Options{Format: connect.CloudFormation, Regions: []string{"all"}, OUs: []string{"ou-ab12-11111111"}}, field: "ous", want: "delegated administrator"},
 		{name: "no public address", source: func(s *connect.Source) { s.URL = "http://127.0.0.1:8080/in/x/y" }, want: "set public_url"},
+		{name: "no queue", source: func(s *connect.Source) { s.Way, s.Queue = connect.SQS, "guardduty" }, want: "set queue_url"},
+		{name: "a queue with an order", source: func(s *connect.Source) {
+			s.Way, s.Queue = connect.SQS, "arn:aws:sqs:eu-west-1:111122223333:guardduty.fifo"
+		}, want: "FIFO"},
+		{name: "units with a queue of one account", source: func(s *connect.Source) { s.Way, s.Queue = connect.SQS, "arn:aws:sqs:eu-west-1:111122223333:guardduty" }, o: connect.Options{Format: connect.CloudFormation, Regions: []string{"all"}, OUs: []string{"ou-ab12-11111111"}}, field: "ous", want: "delegated administrator"},
 		{name: "no topic", source: func(s *connect.Source) { s.Topics = nil }, want: "name the topics"},
 		{name: "another region than the topic's", source: func(s *connect.Source) { s.Topics = []string{"arn:aws:sns:eu-west-1:111122223333:guardduty"} }, o: connect.Options{Regions: []string{"us-east-1"}}, field: "regions", want: "eu-west-1 alone"},
 	} {

@@ -59,8 +59,10 @@ type plan struct {
 	Options
 	problems Problems
 
-	Account string // that the source's topics want, or ""
+	Account string // that the source's topics or queue want, or ""
 	Topic   string // name of the topic
+	Queue   string // name of the queue
+	Home    string // region of the queue
 	All     bool   // every region
 	Many    bool   // more than one
 }
@@ -105,9 +107,14 @@ func (p *plan) check() {
 	if len(p.OUs) > 0 && len(p.Regions) == 0 {
 		p.fail("regions", "say in which regions of those accounts; all is every region")
 	}
-	p.checkEndpoint()
-	if p.Way == SNS {
+	switch p.Way {
+	case SQS:
+		p.checkQueue()
+	case SNS:
+		p.checkEndpoint()
 		p.checkTopics()
+	default:
+		p.checkEndpoint()
 	}
 }
 
@@ -167,6 +174,33 @@ func (p *plan) checkEndpoint() {
 		}
 	default:
 		p.fail("", "there is nothing to paste into AWS for such a source")
+	}
+}
+
+var queueForm = regexp.MustCompile(`^arn:[a-z-]+:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}$`)
+
+// checkQueue finds the queue's region and name.
+func (p *plan) checkQueue() {
+	arn := p.Source.Queue
+	if strings.HasSuffix(arn, ".fifo") {
+		p.fail("", "EventBridge gives a queue that keeps an order (FIFO) no order: read a standard queue")
+		return
+	}
+	if !queueForm.MatchString(arn) {
+		p.fail("", "the source's queue is not known: set queue_url to a queue of SQS, such as https://sqs.eu-west-1.amazonaws.com/111122223333/guardduty; it need not be there yet")
+		return
+	}
+	part := strings.Split(arn, ":")
+	p.Home, p.Account, p.Queue = part[3], part[4], part[5]
+	if len(p.OUs) > 0 {
+		p.fail("ous", "the queue is of account %s alone; GuardDuty's delegated administrator has the findings of all its members, so that its account is enough", p.Account)
+	}
+	switch {
+	case len(p.Regions) == 0:
+		p.Regions = []string{p.Home}
+	case !p.All && !slices.Contains(p.Regions, p.Home):
+		p.Regions = append([]string{p.Home}, p.Regions...)
+		p.Many = true
 	}
 }
 
@@ -299,21 +333,35 @@ func (p *plan) OwnRoles() bool { return p.Many && len(p.OUs) == 0 && p.RoleARN =
 // API reports whether it goes by an API destination.
 func (p *plan) API() bool { return p.Way == APIDestination }
 
-// Secret is what the template takes as a parameter, and is in the commands alone.
+// ByQueue reports whether tocsin reads a queue, so that nothing opens the source.
+func (p *plan) ByQueue() bool { return p.Way == SQS }
+
+// Secret is what the template takes as a parameter, and is in the commands alone; of a
+// queue it is no secret.
 func (p *plan) Secret() string {
-	if p.API() {
+	switch {
+	case p.API():
 		return p.Key
+	case p.ByQueue():
+		return p.Home
 	}
 	return p.URL
 }
 
+// Parameter is what the template calls it.
+func (p *plan) Parameter() string {
+	switch {
+	case p.API():
+		return "Key"
+	case p.ByQueue():
+		return "Home"
+	}
+	return "Endpoint"
+}
+
 // Parameters are the template's, as a StackSet takes them.
 func (p *plan) Parameters() any {
-	name := "Endpoint"
-	if p.API() {
-		name = "Key"
-	}
-	return []struct{ ParameterKey, ParameterValue string }{{name, p.Secret()}}
+	return []struct{ ParameterKey, ParameterValue string }{{p.Parameter(), p.Secret()}}
 }
 
 // RolePrefix is what the name of a role begins with: 38 characters at most.
@@ -321,7 +369,7 @@ func (p *plan) RolePrefix() string { return p.StackName[:min(len(p.StackName), 3
 
 // Capability is what CloudFormation wants to be told, or "".
 func (p *plan) Capability() string {
-	if p.API() {
+	if p.API() || p.ByQueue() && p.Many {
 		return "CAPABILITY_IAM"
 	}
 	return ""
@@ -333,6 +381,9 @@ func (p *plan) notes() []string {
 	cfn := p.Format == CloudFormation || p.Format == Terraform && p.Many
 	if cfn && p.API() {
 		all = append(all, "CAPABILITY_IAM is asked for: the stack makes one role, by which EventBridge may call this API destination and nothing else.")
+	}
+	if cfn && p.ByQueue() && p.Many {
+		all = append(all, "CAPABILITY_IAM is asked for: in each region but that of the queue the stack makes one role, by which EventBridge may forward to the queue's region and nothing else.")
 	}
 	if cfn && p.OwnRoles() {
 		all = append(all, "CAPABILITY_NAMED_IAM is asked for "+p.RolesFile()+": a StackSet within one account acts by two roles, which may only touch what this stack makes.")
@@ -349,12 +400,20 @@ func (p *plan) notes() []string {
 			"Run it in account "+p.Account+", whose topics the source allows. tocsin confirms the subscription by itself; the Sources page says when.",
 			"The topic lets in EventBridge alone, without a condition: EventBridge meets none. See it work: aws guardduty create-sample-findings makes findings that come as samples.",
 		)
+	} else if p.ByQueue() {
+		all = append(all,
+			"Run it in account "+p.Account+". tocsin needs no address that AWS reaches: it asks the queue, with the permissions that the source's page shows.",
+			"The queue keeps what tocsin has not read for 14 days. See it work: aws guardduty create-sample-findings makes findings that come as samples.",
+		)
 	} else {
 		all = append(all, "See it work: aws guardduty create-sample-findings makes findings that come as samples.")
 	}
 	all = append(all, "What cannot be delivered within a day, or is refused, is kept for 14 days in the queue "+p.StackName+"-undelivered of the region.")
 	if p.All {
 		all = append(all, "All regions are those that are enabled in the account now; run it again once you enable another.")
+	}
+	if p.ByQueue() {
+		return all // nothing of it is secret
 	}
 	return append(all, "The commands hold what opens the source: do not keep them where others read. The files hold nothing secret.")
 }

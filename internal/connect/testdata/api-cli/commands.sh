@@ -43,9 +43,9 @@ EOF_POLICY
   )"
   sleep 10 # until IAM knows the role everywhere
 
-  # The rule for every GuardDuty finding, and the API destination as its target.
+  # The rule for all that GuardDuty says and for tocsin's canaries, and the API destination as its target.
   aws events put-rule --region "$REGION" --name tocsin-api --description 'GuardDuty findings to tocsin' \
-    --event-pattern '{"source": ["aws.guardduty"], "detail-type": ["GuardDuty Finding"]}' \
+    --event-pattern '{"source": ["aws.guardduty", "tocsin.canary"]}' \
     --tags '[{"Key":"owner","Value":"soc"}]' >/dev/null
   aws events put-targets --region "$REGION" --rule tocsin-api \
     --targets "$(printf '[{"Id": "tocsin", "Arn": "%s", "RoleArn": "%s", "DeadLetterConfig": {"Arn": "%s"}, "RetryPolicy": {"MaximumRetryAttempts": 185, "MaximumEventAgeInSeconds": 86400}}]' "$DESTINATION" "arn:$PARTITION:iam::$ACCOUNT:role/$ROLE" "$QUEUE")"

@@ -102,13 +102,10 @@ resource "aws_iam_role_policy" "call" {
 }
 
 resource "aws_cloudwatch_event_rule" "findings" {
-  name        = "tocsin-api"
-  description = "GuardDuty findings to tocsin"
-  event_pattern = jsonencode({
-    source      = ["aws.guardduty"]
-    detail-type = ["GuardDuty Finding"]
-  })
-  tags = local.tags
+  name          = "tocsin-api"
+  description   = "GuardDuty findings to tocsin"
+  event_pattern = jsonencode({ source = ["aws.guardduty", "tocsin.canary"] })
+  tags          = local.tags
 }
 
 resource "aws_cloudwatch_event_target" "findings" {

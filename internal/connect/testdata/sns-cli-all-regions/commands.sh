@@ -33,9 +33,9 @@ EOF_POLICY
 EOF_POLICY
   )"
 
-  # The rule for every GuardDuty finding, and the topic as its target.
+  # The rule for all that GuardDuty says and for tocsin's canaries, and the topic as its target.
   aws events put-rule --region "$REGION" --name tocsin-org-topic --description 'GuardDuty findings to tocsin' \
-    --event-pattern '{"source": ["aws.guardduty"], "detail-type": ["GuardDuty Finding"]}' \
+    --event-pattern '{"source": ["aws.guardduty", "tocsin.canary"]}' \
     --tags '[{"Key":"cost","Value":"4711"},{"Key":"owner","Value":"security operations"}]' >/dev/null
   aws events put-targets --region "$REGION" --rule tocsin-org-topic \
     --targets "$(printf '[{"Id": "tocsin", "Arn": "%s", "DeadLetterConfig": {"Arn": "%s"}}]' "$TOPIC" "$QUEUE")"

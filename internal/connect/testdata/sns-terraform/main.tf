@@ -79,13 +79,10 @@ resource "aws_sns_topic_policy" "findings" {
 }
 
 resource "aws_cloudwatch_event_rule" "findings" {
-  name        = "tocsin-org-topic"
-  description = "GuardDuty findings to tocsin"
-  event_pattern = jsonencode({
-    source      = ["aws.guardduty"]
-    detail-type = ["GuardDuty Finding"]
-  })
-  tags = local.tags
+  name          = "tocsin-org-topic"
+  description   = "GuardDuty findings to tocsin"
+  event_pattern = jsonencode({ source = ["aws.guardduty", "tocsin.canary"] })
+  tags          = local.tags
 }
 
 resource "aws_cloudwatch_event_target" "findings" {

@@ -1,0 +1,3 @@
+aws cloudformation deploy --stack-name tocsin-findings --template-file tocsin-findings.yaml \
+  --region eu-west-1 \
+  --tags 'owner=soc'

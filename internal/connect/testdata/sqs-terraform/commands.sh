@@ -1,0 +1,4 @@
+
+export AWS_REGION=eu-west-1
+terraform init
+terraform apply
