@@ -17,6 +17,9 @@ type Account struct {
 	Minimum Level
 	// Receivers are told of the account's alerts unless a route says otherwise.
 	Receivers []string
+	// Regions are those that the account uses; nil where the configuration does not
+	// say.
+	Regions []string
 }
 
 // Label is "payments-prod (111122223333)", or the id alone.

@@ -1,6 +1,7 @@
 package tocsin
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -23,6 +24,11 @@ type Alert struct {
 	OwnLevel   Level  `json:"own_level,omitempty"`
 	OwnUnknown bool   `json:"own_unknown,omitempty"`
 	OwnTitle   string `json:"own_title,omitempty"`
+
+	// Worded is the version whose words the alert has, where a copy told of a newer one
+	// than the service that found it did: the words of that one stay. Nil where the
+	// words are those of the newest version.
+	Worded *Version `json:"worded,omitempty"`
 
 	// Worst is the highest level the alert ever had. People are told when it rises.
 	Worst Level `json:"worst"`
@@ -152,6 +158,9 @@ type Change struct {
 //   - A version that is not newer than what the alert holds is recorded and
 //     never turns the alert back, unless it [Detection.Stands] well after its
 //     source had closed the alert.
+//   - A copy of a version that another service tells of is taken for what it is: it
+//     may be the first or the newest to arrive, but the words are those of the service
+//     that found it, as soon as it says anything.
 //   - The end state does not depend on the order in which versions arrive.
 //   - A closed alert opens again on news within ten minutes of its source
 //     closing it; otherwise the news opens the next alert of the key, which
@@ -159,7 +168,7 @@ type Change struct {
 func (a Alert) Fold(d Detection, now time.Time) (Alert, Activity) {
 	now = Millis(now)
 	resumes := d.Stands && a.closedTooSoon(d, now)
-	d.Stands = false
+	d.Stands, d.EventAt = false, time.Time{}
 	if d.Intent != "" && (a.Status == "" || a.Status == StatusClosed) {
 		return a, Activity{Verdict: Ignored}
 	}
@@ -169,37 +178,131 @@ func (a Alert) Fold(d Detection, now time.Time) (Alert, Activity) {
 	if d.Intent != "" {
 		d = d.about(a.Own().Detection)
 	}
-	own := d
-	d = a.Terms.bound(d)
 	news := resumes || d.newerThan(a.Detection)
 	if a.Status == StatusClosed && news && !d.Over && !a.reopens(now) {
-		return open(own, a.ID, now) // the terms were this one's
+		return open(d, a.ID, now) // the terms were this one's
 	}
 
-	before := a
+	before, reported := a, reporter(a.ReportedBy, d.ReportedBy)
 	a.Events++
-	a.HeardAt = now
+	a.HeardAt, a.ChangedAt = now, now
 	if (news || d.Count == 0) && d.Intent == "" {
 		a.count(d)
 	}
 	a.Paths = with(a.Paths, d.Path)
-	a.ChangedAt = now
-	if !news {
-		a.Worst = max(a.Worst, d.Level)
+	tells := !news && a.better(d)
+	a.Worst = max(a.Worst, a.Terms.bound(d).Level)
+	if !news && !tells {
+		a.ReportedBy = reported
 		return a, Activity{Verdict: Appended, Changes: changes(before, a)}
 	}
 
-	first := earliest(a.FirstSeen, d.FirstSeen)
-	created := earliest(a.CreatedAt, d.CreatedAt)
+	d, a.Worded = a.word(d, news)
+	own := d
+	d = a.Terms.bound(d)
+	d.FirstSeen, d.CreatedAt = earliest(a.FirstSeen, d.FirstSeen), earliest(a.CreatedAt, d.CreatedAt)
+	d.ReportedBy = reported
 	a.Detection = d
 	a.Intent = "" // it was the event's, for this once
+	if a.ClosedBy != "" && a.ClosedBy == before.Dialect {
+		a.ClosedBy = a.Dialect // its source closed it, by whichever service that came
+	}
 	a.keepOwn(own)
-	a.FirstSeen, a.CreatedAt = first, created
 	a.Worst = max(a.Worst, d.Level)
-	if d.Intent == IntentAcknowledge {
+	switch {
+	case d.Intent == IntentAcknowledge:
 		return a.takenElsewhere(before, now)
+	case tells:
+		return a.told(before, now)
 	}
 	return a.settle(before, now)
+}
+
+// A Version tells the versions of one finding apart.
+type Version struct {
+	UpdatedAt time.Time `json:"updated_at,omitzero"`
+	Count     int64     `json:"count,omitempty"`
+	Over      bool      `json:"over,omitempty"`
+}
+
+func (d Detection) version() Version { return Version{d.UpdatedAt, d.Count, d.Over} }
+
+// compare orders versions by UpdatedAt, then count, then over.
+func (v Version) compare(w Version) int {
+	over := func(b bool) int {
+		if b {
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(v.UpdatedAt.Compare(w.UpdatedAt), cmp.Compare(v.Count, w.Count), cmp.Compare(over(v.Over), over(w.Over)))
+}
+
+// better reports whether d, which is no news, has better words than the alert: those
+// of the service that found it, where the alert has a copy's or older ones.
+func (a Alert) better(d Detection) bool {
+	switch {
+	case d.Copied || d.Intent != "" || d.UpdatedAt.IsZero():
+		return false
+	case a.Copied:
+		return true
+	}
+	return a.Worded != nil && d.version().compare(*a.Worded) > 0
+}
+
+// word puts together what the alert says from now on, and says which version the words
+// are of, if they are not of the newest.
+func (a Alert) word(d Detection, news bool) (Detection, *Version) {
+	had := a.Own().Detection
+	switch {
+	case d.Intent != "":
+		return d, a.Worded
+	case news && d.Copied && !had.Copied && !had.UpdatedAt.IsZero(): // the words stay
+		words := a.Worded
+		if words == nil {
+			v := had.version()
+			words = &v
+		}
+		return had.with(d), words
+	case !news && d.version().compare(had.version()) < 0: // the figures stay
+		v := d.version()
+		return d.with(had), &v
+	}
+	return d, nil
+}
+
+// with is d with the figures of a newer version.
+func (d Detection) with(newer Detection) Detection {
+	d.Level, d.Severity, d.Count = newer.Level, newer.Severity, newer.Count
+	d.UpdatedAt, d.Over, d.OverReason = newer.UpdatedAt, newer.Over, newer.OverReason
+	if !newer.LastSeen.IsZero() {
+		d.LastSeen = newer.LastSeen
+	}
+	return d
+}
+
+// told takes better words. Nobody is told of what they only say better, but of what
+// happened since the words before.
+func (a Alert) told(before Alert, now time.Time) (Alert, Activity) {
+	act := Activity{Verdict: Updated, Changes: changes(before, a)}
+	switch {
+	case a.Status == StatusClosed:
+	case a.Worst > before.Worst:
+		act.Tell, act.Restart = TellRaised, before.Status != StatusOpen || before.Snoozed(now)
+		a = a.awake().said(now)
+	case !before.Copied:
+		a = a.say(act.Changes, now)
+	}
+	return a, act
+}
+
+// reporter is who gave us events, where that is another account: the first by number
+// of those that did, so that it does not matter who came first.
+func reporter(a, b string) string {
+	if a == "" || (b != "" && b < a) {
+		return b
+	}
+	return a
 }
 
 // underWay is for how long what was sent before an end may arrive after it: two
@@ -339,19 +442,18 @@ func (a Alert) reopens(now time.Time) bool {
 	return window > 0 && now.Sub(a.ClosedAt) <= window
 }
 
-// newerThan orders versions by UpdatedAt, then count, then over. Versions
-// without a time are taken in the order in which they arrive.
+// End has d end what it is about: it closes the alert that is there, and opens none.
+func (d *Detection) End(why Reason) {
+	d.Intent, d.Over, d.OverReason = IntentClose, true, string(why)
+}
+
+// newerThan orders versions. Those without a time are taken in the order in which they
+// arrive.
 func (d Detection) newerThan(old Detection) bool {
 	if d.UpdatedAt.IsZero() || old.UpdatedAt.IsZero() {
 		return true
 	}
-	if !d.UpdatedAt.Equal(old.UpdatedAt) {
-		return d.UpdatedAt.After(old.UpdatedAt)
-	}
-	if d.Count != old.Count {
-		return d.Count > old.Count
-	}
-	return d.Over && !old.Over
+	return d.version().compare(old.version()) > 0
 }
 
 func overReason(d Detection) Reason {

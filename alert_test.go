@@ -36,6 +36,11 @@ func archived(d *tocsin.Detection)  { d.Over, d.OverReason = true, "archived" }
 func high(d *tocsin.Detection)      { d.Level, d.Severity = tocsin.High, 8 }
 func low(d *tocsin.Detection)       { d.Level, d.Severity = tocsin.Low, 2 }
 func uncounted(d *tocsin.Detection) { d.Count = 0; d.UpdatedAt = time.Time{} }
+func copied(d *tocsin.Detection) {
+	d.Copied, d.Dialect, d.Path, d.ReportedBy = true, "securityhub", "sns:hub", "999988887777"
+	d.Headline, d.Actor, d.Facts, d.Command = "as Security Hub says", tocsin.Actor{}, nil, ""
+}
+
 func by(path string) func(*tocsin.Detection) {
 	return func(d *tocsin.Detection) { d.Path = path }
 }
@@ -248,6 +253,12 @@ func TestFoldInAnyOrder(t *testing.T) {
 			for range 1 + rng.IntN(2) { // some come twice
 				ds = append(ds, version(n, changes...))
 			}
+			switch rng.IntN(4) { // and some are told of by another service, too, or only
+			case 0:
+				ds = append(ds, version(n, append(changes, copied)...))
+			case 1:
+				ds = append(ds[:len(ds)-1], version(n, append(changes, copied)...))
+			}
 		}
 		want := endState(ds)
 		for range 5 {
@@ -261,6 +272,80 @@ func TestFoldInAnyOrder(t *testing.T) {
 		if want.Occurrences != newest.Count || want.Events != int64(len(ds)) {
 			t.Fatalf("round %d: count %d in %d events; want %d in %d", round, want.Occurrences, want.Events, newest.Count, len(ds))
 		}
+	}
+}
+
+// What Security Hub says of a finding of GuardDuty's never makes the alert poorer, and
+// tells nobody twice.
+func TestACopyByAnotherService(t *testing.T) {
+	t.Parallel()
+	words := func(d *tocsin.Detection) { d.Headline = "as GuardDuty says" }
+	own := func(n int, change ...func(*tocsin.Detection)) tocsin.Detection {
+		return version(n, append(change, words)...)
+	}
+	hub := func(n int, change ...func(*tocsin.Detection)) tocsin.Detection {
+		return version(n, append(change, copied)...)
+	}
+	for _, tt := range []struct {
+		name     string
+		versions []tocsin.Detection
+		tell     []tocsin.Kind
+		headline string
+		ip       string
+		count    int64
+		status   tocsin.Status
+	}{
+		{"after it", []tocsin.Detection{own(0), hub(0)}, []tocsin.Kind{tocsin.TellOpened, ""}, "as GuardDuty says", "203.0.113.0", 10, tocsin.StatusOpen},
+		{"before it: it fills the alert", []tocsin.Detection{hub(0), own(0)}, []tocsin.Kind{tocsin.TellOpened, ""}, "as GuardDuty says", "203.0.113.0", 10, tocsin.StatusOpen},
+		{"alone", []tocsin.Detection{hub(0), hub(1)}, []tocsin.Kind{tocsin.TellOpened, ""}, "as Security Hub says", "", 20, tocsin.StatusOpen},
+		{"an update is there first: the figures are new, the words stay", []tocsin.Detection{own(0), hub(1)}, []tocsin.Kind{tocsin.TellOpened, ""}, "as GuardDuty says", "203.0.113.0", 20, tocsin.StatusOpen},
+		{"and then GuardDuty's", []tocsin.Detection{own(0), hub(1), own(1)}, []tocsin.Kind{tocsin.TellOpened, "", ""}, "as GuardDuty says", "203.0.113.1", 20, tocsin.StatusOpen},
+		{"an older one of GuardDuty's comes late", []tocsin.Detection{hub(2), own(1), own(0)}, []tocsin.Kind{tocsin.TellOpened, "", ""}, "as GuardDuty says", "203.0.113.1", 30, tocsin.StatusOpen},
+		{"it got worse: that is told once", []tocsin.Detection{own(0), hub(1, high), own(1, high)}, []tocsin.Kind{tocsin.TellOpened, tocsin.TellRaised, ""}, "as GuardDuty says", "203.0.113.1", 20, tocsin.StatusOpen},
+		{"resolved there", []tocsin.Detection{own(0), hub(0, archived), own(0)}, []tocsin.Kind{tocsin.TellOpened, tocsin.TellClosed, ""}, "as GuardDuty says", "203.0.113.0", 10, tocsin.StatusClosed},
+		{"resolved there, before it is known here", []tocsin.Detection{hub(0, archived), own(0)}, []tocsin.Kind{"", ""}, "as GuardDuty says", "203.0.113.0", 10, tocsin.StatusClosed},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			a, acts := fold(tt.versions...)
+			var tell []tocsin.Kind
+			for _, act := range acts {
+				tell = append(tell, act.Tell)
+			}
+			if !slices.Equal(tell, tt.tell) {
+				t.Errorf("told %q, want %q", tell, tt.tell)
+			}
+			if a.Headline != tt.headline || a.Actor.IP != tt.ip || a.Occurrences != tt.count || a.Status != tt.status {
+				t.Errorf("it says %q of %q, %d times, and is %s; want %q of %q, %d times, %s", a.Headline, a.Actor.IP, a.Occurrences, a.Status, tt.headline, tt.ip, tt.count, tt.status)
+			}
+			if a.ReportedBy != "999988887777" {
+				t.Errorf("reported by %q", a.ReportedBy)
+			}
+		})
+	}
+}
+
+// A person hears what happened between two versions of GuardDuty's, though a copy of
+// the newer came between.
+func TestNewsBehindACopyIsTold(t *testing.T) {
+	t.Parallel()
+	terms := tocsin.DefaultTerms()
+	terms.Updates = time.Hour
+	a, _ := tocsin.Alert{}.Fold(version(0), noon)
+	a.Terms = &terms
+	a, _ = a.Fold(version(1, copied), noon.Add(time.Minute))
+	if !a.SayAt.IsZero() {
+		t.Errorf("the copy is to be told of at %s: %v", a.SayAt, a.Unsaid)
+	}
+	a, _ = a.Fold(version(1), noon.Add(2*time.Minute))
+	if a.SayAt.IsZero() || !slices.ContainsFunc(a.Unsaid, func(c tocsin.Change) bool { return c.What == "remote IP" }) {
+		t.Errorf("nothing is to be told of: %v", a.Unsaid)
+	}
+	// What only says better what a copy said is no news.
+	b, _ := tocsin.Alert{}.Fold(version(0, copied), noon)
+	b.Terms = &terms
+	if b, _ = b.Fold(version(0), noon.Add(time.Minute)); !b.SayAt.IsZero() {
+		t.Errorf("better words are to be told of: %v", b.Unsaid)
 	}
 }
 

@@ -28,7 +28,7 @@ func KeyOf(parts ...string) Key {
 type Detection struct {
 	Key  Key    `json:"key"`
 	Rule string `json:"rule"`
-	// Dialect is what read it: "guardduty", "generic".
+	// Dialect is what read it: "guardduty", "cloudtrail", "generic".
 	Dialect string `json:"dialect"`
 	// Type is the finding's type, "CryptoCurrency:EC2/BitcoinTool.B!DNS", or the
 	// event's detail-type.
@@ -76,12 +76,19 @@ type Detection struct {
 	CreatedAt time.Time `json:"created_at,omitzero"`
 	// UpdatedAt orders the versions of one finding; zero when the sender gives none.
 	UpdatedAt time.Time `json:"updated_at,omitzero"`
+	// EventAt is when EventBridge had the event, in whole seconds; zero where it came
+	// another way. It is the event's and not kept.
+	EventAt time.Time `json:"-"`
 
 	// Over says that the sender regards it as ended: archived in GuardDuty, OK
 	// from a CloudWatch alarm. OverReason says which: "archived".
 	Over       bool   `json:"over,omitempty"`
 	OverReason string `json:"over_reason,omitempty"`
 	Sample     bool   `json:"sample,omitempty"`
+	// Copied says that another than the service that found it tells of it, with less:
+	// Security Hub, of a finding of GuardDuty's. What the service itself says of the
+	// same version goes before it.
+	Copied bool `json:"copied,omitempty"`
 	// Stands says that the sender tells of it for as long as it goes on: what it
 	// called over and then tells of again goes on after all, though nothing of it is
 	// newer. It is the event's and not kept.

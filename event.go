@@ -26,6 +26,11 @@ type Event struct {
 	// is then journalled as filtered.
 	Unwanted string `json:"unwanted,omitempty"`
 
+	// Finding and Version are which version of which GuardDuty finding it is, set when
+	// the event is read; empty where it is none.
+	Finding Key       `json:"-"`
+	Version time.Time `json:"-"`
+
 	// What was decided, set when the event is accepted.
 
 	Verdict Verdict `json:"verdict"`

@@ -21,20 +21,23 @@ var floors = []struct {
 	name  string
 	rooms []string
 }{
-	{"ground", []string{".", "pattern", "transform", "internal/secret", "internal/spelling", "internal/wallclock", "internal/plain", "library", "deploy/break-glass"}},
+	{"ground", []string{".", "pattern", "transform", "internal/secret", "internal/spelling", "internal/wallclock", "internal/plain", "library", "deploy/break-glass", "deploy/lambda"}},
+	{"words", []string{"internal/wording"}},
 	{"judgement, dialects, contracts", []string{
-		"pattern/lint", "internal/rules", "internal/routing", "internal/oncall", "internal/escalation", "internal/reports", "internal/shadow",
-		"internal/guardduty", "internal/cloudwatch", "internal/generic", "internal/connect", "internal/collect", "internal/notify",
+		"pattern/lint", "internal/rules", "internal/routing", "internal/oncall", "internal/escalation", "internal/reports", "internal/shadow", "internal/reconcile",
+		"internal/guardduty", "internal/cloudwatch", "internal/generic", "internal/connect", "internal/collect", "internal/notify", "internal/canary",
+		"internal/trustedadvisor", "internal/cloudtrail", "internal/health", "internal/inspector", "internal/macie", "internal/accessanalyzer", "internal/coverage",
 	}},
 	{"memory, and what doors share", []string{
-		"internal/store", "internal/mapping", "internal/disclosure", "internal/aws", "internal/notify/webhook",
+		"internal/store", "internal/mapping", "internal/diagnosis", "internal/securityhub", "internal/lambda", "internal/disclosure", "internal/aws", "internal/notify/webhook",
 		"internal/notify/notifytest", "internal/collect/collecttest",
 	}},
-	{"what one vendor's doors share", []string{"internal/notify/aws/send", "internal/notify/twilio", "internal/notify/phone"}},
+	{"what some of the next floor share", []string{"internal/events", "internal/notify/aws/send", "internal/notify/twilio", "internal/notify/phone", "internal/collect/sqs/queue"}},
 	{"heart and doors", []string{
-		"internal/engine", "internal/config", "internal/store/storetest", "internal/sift", "internal/casefile", "internal/importer",
+		"internal/engine", "internal/config", "internal/doctor", "internal/store/storetest", "internal/sift", "internal/casefile", "internal/importer",
 		"internal/collect/sns", "internal/collect/https", "internal/collect/file", "internal/collect/pagerduty", "internal/collect/alertmanager",
-		"internal/collect/heartbeat", "internal/collect/shadow",
+		"internal/collect/heartbeat", "internal/collect/shadow", "internal/collect/sqs", "internal/collect/kinesis", "internal/collect/s3", "internal/collect/logs",
+		"internal/collect/firehose", "internal/collect/eventbridge", "internal/collect/lambda", "internal/collect/guarddutyapi", "internal/collect/canary",
 		"internal/notify/chime", "internal/notify/console", "internal/notify/discord", "internal/notify/email", "internal/notify/github", "internal/notify/gitlab",
 		"internal/notify/googlechat", "internal/notify/gotify", "internal/notify/inbox", "internal/notify/jira", "internal/notify/matrix",
 		"internal/notify/mattermost", "internal/notify/ntfy", "internal/notify/opsgenie", "internal/notify/pagerduty", "internal/notify/pushover",
@@ -44,7 +47,7 @@ var floors = []struct {
 	}},
 	{"set-up", []string{"internal/setup"}},
 	{"windows and lists", []string{"internal/web", "internal/api", "internal/collect/all", "internal/notify/all"}},
-	{"house", []string{"internal/app"}},
+	{"house", []string{"internal/app", "internal/bench/rig"}},
 	{"demonstration and measuring", []string{"internal/demo", "internal/bench", "internal/chaos"}},
 	{"command line", []string{"internal/cli"}},
 	{"main", []string{"cmd/tocsin"}},
@@ -53,7 +56,9 @@ var floors = []struct {
 // pure are those that touch nothing: values in, values out.
 var pure = []string{
 	".", "internal/spelling", "internal/wallclock", "pattern", "pattern/lint", "transform", "internal/rules", "internal/routing", "internal/oncall", "internal/escalation", "internal/reports", "internal/guardduty", "internal/generic", "internal/sift", "internal/casefile",
-	"internal/plain", "internal/shadow", "internal/cloudwatch", "internal/connect", "internal/mapping", "internal/disclosure",
+	"internal/plain", "internal/shadow", "internal/cloudwatch", "internal/connect", "internal/mapping", "internal/disclosure", "internal/diagnosis", "internal/canary", "internal/reconcile",
+	"internal/wording", "internal/trustedadvisor", "internal/cloudtrail", "internal/health", "internal/inspector", "internal/macie", "internal/accessanalyzer",
+	"internal/securityhub", "internal/events", "internal/coverage",
 }
 
 var notPure = []string{"net", "net/http", "os", "database/sql", "context", "log/slog", "io/fs", "os/exec"}

@@ -110,6 +110,8 @@ type Reconciliation struct {
 	// From and Until are the time of the findings' last change that it covers.
 	From  time.Time `json:"from"`
 	Until time.Time `json:"until"`
+	// Every is how often it is done; 0 where the source does not say.
+	Every time.Duration `json:"every,omitempty"`
 	// API is how many findings GuardDuty has of that time, archived ones included.
 	API int64 `json:"api"`
 	// Received arrived by event, as new as they are there.
@@ -155,14 +157,17 @@ type Canary struct {
 func (c Canary) Late(now time.Time) bool { return c.ArrivedAt.IsZero() && !c.Due.After(now) }
 
 // Requested are the values of [Event.Via] of events that were asked for rather than
-// sent.
-var requested = []string{ViaReconcile, ViaBackfill}
+// sent, or that tocsin made itself.
+var requested = []string{ViaReconcile, ViaBackfill, ViaCoverage, ViaCanary}
 
-// How events came that tocsin asked GuardDuty for.
+// How events came that nobody sent.
 const (
-	ViaReconcile = "reconcile" // it should have arrived by itself
-	ViaBackfill  = "backfill"  // it is older than tocsin
+	ViaReconcile = "reconcile" // GuardDuty was asked for it: it should have arrived by itself
+	ViaBackfill  = "backfill"  // GuardDuty was asked for it: it is older than tocsin
+	ViaCoverage  = "coverage"  // tocsin says of a place that it is dark, or is no more
+	ViaCanary    = "canary"    // tocsin says that no canary arrives from a place, or none can be sent
 )
 
-// Pushed reports whether an event that came by via was sent here, and not asked for.
+// Pushed reports whether an event that came by via was sent here, and not asked for
+// or made here: it shows that the way from its account and region is open.
 func Pushed(via string) bool { return !slices.Contains(requested, via) }

@@ -212,7 +212,7 @@ func (a alarm) detection() tocsin.Detection {
 	}
 	switch a.state {
 	case stateOK:
-		d.Intent, d.Over, d.OverReason = tocsin.IntentClose, true, string(tocsin.ReasonRecovered)
+		d.End(tocsin.ReasonRecovered)
 	case stateNone:
 		d.Intent = tocsin.IntentUpdate
 		d.Title, d.Headline = "", "" // it is still what it was about

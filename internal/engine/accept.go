@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/reports"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
@@ -160,9 +161,7 @@ func (e *Engine) commit(batch []work) {
 		}
 		return
 	}
-	if err != nil {
-		e.log.Error("commit refused", "err", err)
-	}
+	e.refused(err)
 	for _, w := range batch {
 		if w.call != nil {
 			w.call.done <- err
@@ -179,6 +178,17 @@ func (e *Engine) commit(batch []work) {
 	b.handOver()
 }
 
+// refused logs when commits begin to be refused, and when they go through again: many
+// a second would say the same.
+func (e *Engine) refused(err error) {
+	switch was := e.refusing.Swap(err != nil); {
+	case err != nil && !was:
+		e.log.Error("commit refused: senders are told to come again", "err", err)
+	case err == nil && was:
+		e.log.Info("commits go through again")
+	}
+}
+
 // A batch is the work of one transaction. write may run more than once.
 type batch struct {
 	e   *Engine
@@ -193,6 +203,8 @@ type batch struct {
 	routes   map[string]int64 // how often each decided
 	extra    []*tocsin.Notification
 	woken    []string // receivers that have something to do besides
+
+	opened, told []store.Latency // whose first stages are over, and of which people heard
 }
 
 func (b *batch) desk() desk { return desk{b.world, b.now} }
@@ -234,12 +246,18 @@ func (b *batch) write(tx *store.Tx) error {
 	if err != nil {
 		return err
 	}
+	if err := b.watch(tx, fresh); err != nil {
+		return err
+	}
 	f, err := b.fold(tx, fresh)
 	if err != nil {
 		return err
 	}
 	if err := tx.Save(f.alerts()...); err != nil {
 		return fmt.Errorf("save alerts: %w", err)
+	}
+	if err := b.keepPassages(tx, f.opened); err != nil {
+		return err
 	}
 	if err := b.journal(tx, fresh, f); err != nil {
 		return err
@@ -264,6 +282,9 @@ func (b *batch) settle(tx *store.Tx) error {
 	}
 	kept, err := tx.Settle(ss)
 	if err != nil {
+		return err
+	}
+	if err := b.firstTold(tx, kept); err != nil {
 		return err
 	}
 	if err := b.aftermath(tx, kept); err != nil {
@@ -312,10 +333,16 @@ func (b *batch) journal(tx *store.Tx, fresh []*reading, f *folding) error {
 		if s := f.of[r]; s != nil {
 			r.event.Verdict, r.event.Alert = s.verdict, s.life.alert.ID
 			r.event.Did, r.event.Reason = describe(s)
+			if also := f.besides(r); also != "" {
+				r.event.Reason = strings.TrimPrefix(r.event.Reason+", "+also, ", ")
+			}
 		}
 	}
 	if err := tx.Journal(events, deliveries); err != nil {
 		return fmt.Errorf("journal: %w", err)
+	}
+	if err := f.logOthers(tx, b.now); err != nil {
+		return fmt.Errorf("timeline of what an event tells of besides: %w", err)
 	}
 	return nil
 }
@@ -364,12 +391,15 @@ func (b *batch) forget() {
 		t.x.unmark()
 	}
 	b.owed, b.tellings, b.extra, b.woken = b.owed[:0], b.tellings[:0], nil, nil
+	b.opened, b.told = nil, nil
 	clear(b.routes)
 }
 
 // handOver passes on what is owed, now that it is committed: in memory where a
 // place was reserved, and else by waking whoever claims it from the store.
 func (b *batch) handOver() {
+	b.e.metrics.took(b.opened, reports.ActivityToCreated, reports.CreatedToEvent, reports.EventToReceived)
+	b.e.metrics.took(b.told, reports.ReceivedToTold)
 	for _, o := range b.owed {
 		if o.direct != nil {
 			o.direct.direct <- job{notification: *o.notification, alert: o.life.alert}

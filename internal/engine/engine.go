@@ -99,11 +99,13 @@ type Options struct {
 
 // An Engine accepts events and delivers notifications.
 type Engine struct {
-	store   *store.Store
-	plan    atomic.Pointer[Plan]
-	log     *slog.Logger
-	now     func() time.Time
-	metrics *Metrics
+	store *store.Store
+	plan  atomic.Pointer[Plan]
+	log   *slog.Logger
+	// refusing says that the last commit was refused, which was logged.
+	refusing atomic.Bool
+	now      func() time.Time
+	metrics  *Metrics
 
 	queue   queue       // what waits for the next commit
 	serving atomic.Bool // Run is on: notifications may be handed over in memory

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/reports"
 	"github.com/tocsin-sec/tocsin/internal/routing"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
@@ -26,9 +27,10 @@ type exchange struct {
 	marked  []routing.Decision // that a storm counted, to be taken back if nothing is kept
 	// released says that alerts were let go for which it is the clock's turn.
 	released bool
-	said     *said // what was told of how the alert stands
-	later    bool  // what it inhibited is let go once everything is saved
-	err      error // that a judge's question met
+	said     *said           // what was told of how the alert stands
+	later    bool            // what it inhibited is let go once everything is saved
+	err      error           // that a judge's question met
+	taking   []store.Latency // the opening that somebody took on just now, the first to do so
 }
 
 // log adds a line to the alert's timeline; by is empty for tocsin itself.
@@ -59,6 +61,9 @@ func (x *exchange) settle() error {
 		}
 	}
 	if err := x.tx.Save(&x.alert); err != nil {
+		return err
+	}
+	if err := x.firstTaken(); err != nil {
 		return err
 	}
 	if err := x.tx.Log(x.entries...); err != nil {
@@ -169,6 +174,7 @@ func (x *exchange) tellPeople(s said, wanted func(Receiver) bool) error {
 
 // wake has those work who are to do what was just committed.
 func (x *exchange) wake() {
+	x.e.metrics.took(x.taking, reports.ToldToAcknowledged)
 	for _, n := range x.owed {
 		x.e.receiver(n.Receiver).wake()
 	}

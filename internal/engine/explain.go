@@ -72,6 +72,9 @@ func (e *Engine) ExplainAt(ctx context.Context, source string, raw []byte, at ti
 	} else {
 		x.step("rule", "%s matched: it is a detection, %s", ev.Rule, r.detection.Level)
 	}
+	if len(r.more) > 0 {
+		x.step("several", "it tells of %d things, of which each is folded; what follows is of the first", 1+len(r.more))
+	}
 	err = e.store.View(ctx, func(tx *store.Tx) error { return e.explain(tx, w, r, now, &x) })
 	return x, err
 }

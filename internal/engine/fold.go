@@ -1,9 +1,13 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/internal/escalation"
@@ -27,6 +31,7 @@ type step struct {
 	activity tocsin.Activity
 	verdict  tocsin.Verdict
 	reason   string        // why it is held back
+	route    string        // the first that took it, if this opened it
 	before   tocsin.Status // of the life's alert; empty if this opened it
 }
 
@@ -35,6 +40,10 @@ type folding struct {
 	lives []*life // each alert once, in the order in which it was met
 	steps []*step
 	of    map[*reading]*step
+	// also are the other steps of readings that tell of several things; mostly nil.
+	also map[*reading][]*step
+	// opened are the openings.
+	opened passages
 }
 
 // fold folds the readings that are detections into the alerts of their keys. It
@@ -43,8 +52,12 @@ func (b *batch) fold(tx *store.Tx, fresh []*reading) (*folding, error) {
 	f := &folding{of: make(map[*reading]*step, len(fresh))}
 	keys := make([]tocsin.Key, 0, len(fresh))
 	for _, r := range fresh {
-		if r.detection.Key != "" {
-			keys = append(keys, r.detection.Key)
+		if !r.folds() {
+			continue
+		}
+		keys = append(keys, r.detection.Key)
+		for _, d := range r.more {
+			keys = append(keys, d.Key)
 		}
 	}
 	if len(keys) == 0 {
@@ -58,38 +71,126 @@ func (b *batch) fold(tx *store.Tx, fresh []*reading) (*folding, error) {
 	}
 	current := make(map[tocsin.Key]*life, len(keys))
 	for _, r := range fresh {
-		key := r.detection.Key
-		if key == "" {
+		if !r.folds() {
 			continue
 		}
-		l := current[key]
-		if l == nil {
-			l = &life{before: latest[key], alert: latest[key]}
-			current[key] = l
-			f.lives = append(f.lives, l)
+		if err := b.foldOne(tx, f, r, &r.detection, current, latest); err != nil {
+			return nil, err
 		}
-		next, act := l.alert.Fold(r.detection, b.now)
-		if act.Verdict == tocsin.Ignored {
-			f.of[r] = &step{life: &life{}, event: r.event, activity: act, verdict: act.Verdict, reason: nothingOpen}
-			continue
-		}
-		if next.Events == 1 && l.alert.Status != "" { // the old alert's life is over
-			l = &life{}
-			current[key] = l
-			f.lives = append(f.lives, l)
-		}
-		s := &step{life: l, event: r.event, activity: act, verdict: act.Verdict, before: l.alert.Status}
-		l.alert, l.changed = next, true
-		f.steps = append(f.steps, s)
-		f.of[r] = s
-		if act.Tell != "" {
-			if err := b.tell(tx, s); err != nil {
+		for i := range r.more {
+			if err := b.foldOne(tx, f, r, &r.more[i], current, latest); err != nil {
 				return nil, err
 			}
 		}
 	}
 	return f, nil
 }
+
+// foldOne folds one detection of a reading into the alert of its key, as it is by now.
+func (b *batch) foldOne(tx *store.Tx, f *folding, r *reading, d *tocsin.Detection, current map[tocsin.Key]*life, latest map[tocsin.Key]tocsin.Alert) error {
+	l := current[d.Key]
+	if l == nil {
+		l = &life{before: latest[d.Key], alert: latest[d.Key]}
+		current[d.Key] = l
+		f.lives = append(f.lives, l)
+	}
+	next, act := l.alert.Fold(*d, b.now)
+	if act.Verdict == tocsin.Ignored {
+		f.note(r, &step{life: &life{}, event: r.event, activity: act, verdict: act.Verdict, reason: nothingOpen})
+		return nil
+	}
+	if next.Events == 1 && l.alert.Status != "" { // the old alert's life is over
+		l = &life{}
+		current[d.Key] = l
+		f.lives = append(f.lives, l)
+	}
+	s := &step{life: l, event: r.event, activity: act, verdict: act.Verdict, before: l.alert.Status}
+	l.alert, l.changed = next, true
+	f.steps = append(f.steps, s)
+	if act.Tell != "" {
+		if err := b.tell(tx, s); err != nil {
+			return err
+		}
+	}
+	f.note(r, s)
+	f.opened.add(s, r, d, len(b.readings))
+	return nil
+}
+
+// note keeps the step that says most of the reading as the one that its row of the
+// journal shows, the first of those that say as much.
+func (f *folding) note(r *reading, s *step) {
+	was := f.of[r]
+	switch {
+	case was == nil:
+		f.of[r] = s
+		return
+	case f.also == nil:
+		f.also = map[*reading][]*step{}
+	}
+	if weight(s.verdict) > weight(was.verdict) {
+		f.of[r], s = s, was
+	}
+	f.also[r] = append(f.also[r], s)
+}
+
+// weight orders verdicts by how much they say of an event.
+func weight(v tocsin.Verdict) int {
+	return slices.Index([]tocsin.Verdict{tocsin.Ignored, tocsin.Appended, tocsin.Updated, tocsin.Closed, tocsin.Suppressed, tocsin.Silenced, tocsin.Opened}, v)
+}
+
+// besides says which other alerts an event was folded into, for its row of the
+// journal.
+func (f *folding) besides(r *reading) string {
+	var ids []int64
+	for _, s := range f.also[r] {
+		if id := s.life.alert.ID; id != 0 {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return ""
+	}
+	slices.Sort(ids)
+	var all []string
+	for _, id := range slices.Compact(ids) {
+		all = append(all, strconv.FormatInt(id, 10))
+	}
+	return "it tells of several: also of alert " + strings.Join(all, ", ")
+}
+
+// logOthers writes what an event did to the alerts that its row of the journal does not
+// show into their timelines.
+func (f *folding) logOthers(tx *store.Tx, now time.Time) error {
+	var lines []tocsin.Entry
+	for _, r := range f.readings() {
+		for _, s := range f.also[r] {
+			if s.life.alert.ID == 0 {
+				continue
+			}
+			did, reason := describe(s)
+			if reason != "" {
+				reason += ", "
+			}
+			lines = append(lines, tocsin.Entry{
+				Alert: s.life.alert.ID, At: now, Kind: did, By: r.event.Via + ":" + r.event.Source,
+				Text: reason + "by event " + strconv.FormatInt(r.event.Seq, 10) + ", which tells of several",
+			})
+		}
+	}
+	if lines == nil {
+		return nil
+	}
+	return tx.Log(lines...)
+}
+
+// readings are those that tell of several things, in the order of the journal.
+func (f *folding) readings() []*reading {
+	return slices.SortedFunc(maps.Keys(f.also), func(x, y *reading) int { return cmp.Compare(x.event.Seq, y.event.Seq) })
+}
+
+// folds reports whether it is to be folded into an alert.
+func (r *reading) folds() bool { return r.detection.Key != "" && !r.watched }
 
 // nothingOpen is why an event that means an alert that is there is ignored.
 const nothingOpen = "there is no open alert that it could be about"
@@ -140,6 +241,9 @@ func (b *batch) open(x *exchange, s *step, fresh bool) ([]routing.Target, error)
 	o, err := x.place(fresh)
 	for _, name := range o.Routes {
 		b.routes[name]++
+	}
+	if len(o.Routes) > 0 {
+		s.route = o.Routes[0]
 	}
 	if err != nil || x.alert.Held != nil {
 		if o.verdict != "" {

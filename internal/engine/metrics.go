@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tocsin-sec/tocsin/internal/reports"
 )
 
 // Metrics are what the engine counts for Prometheus. No account, finding or
@@ -17,6 +19,13 @@ type Metrics struct {
 	attempts      *prometheus.HistogramVec
 	fallback      prometheus.Counter
 	clock         prometheus.Histogram
+	stages        map[reports.Stage]stageMetrics
+}
+
+// stageMetrics are those of one stage of the way to a person.
+type stageMetrics struct {
+	took   prometheus.Observer
+	skewed prometheus.Counter
 }
 
 // NewMetrics makes the metrics and registers them, unless with is nil.
@@ -51,8 +60,19 @@ func NewMetrics(with prometheus.Registerer) *Metrics {
 		Name: "tocsin_clock_delay_seconds", Help: "How much later than it was due the clock came to an alert: a step of its policy, the end of a snooze.",
 		Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 	})
+	latency := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "tocsin_latency_seconds", Help: "Time from an activity to the person who takes its alert on, by stage, of each alert that opens. Samples and canaries are none.",
+		Buckets: []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 21600, 86400},
+	}, []string{"stage"})
+	skewed := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "tocsin_latency_skewed_total", Help: "Stages whose end was before their beginning by the clocks of two machines, by stage; they count as 0 seconds.",
+	}, []string{"stage"})
+	m.stages = make(map[reports.Stage]stageMetrics, len(reports.Stages()))
+	for _, s := range reports.Stages() {
+		m.stages[s] = stageMetrics{latency.WithLabelValues(string(s)), skewed.WithLabelValues(string(s))}
+	}
 	if with != nil {
-		with.MustRegister(m.events, m.accept, m.acceptErrors, m.batch, m.notifications, m.attempts, m.fallback, m.clock)
+		with.MustRegister(m.events, m.accept, m.acceptErrors, m.batch, m.notifications, m.attempts, m.fallback, m.clock, latency, skewed)
 	}
 	return m
 }

@@ -1,12 +1,15 @@
 package engine
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/canary"
 	"github.com/tocsin-sec/tocsin/internal/cloudwatch"
 	"github.com/tocsin-sec/tocsin/internal/collect"
+	"github.com/tocsin-sec/tocsin/internal/events"
 	"github.com/tocsin-sec/tocsin/internal/generic"
 	"github.com/tocsin-sec/tocsin/internal/guardduty"
 	"github.com/tocsin-sec/tocsin/internal/rules"
@@ -16,9 +19,12 @@ import (
 // asked: the part of accepting that runs in parallel and outside a transaction.
 type reading struct {
 	event     *tocsin.Event
-	delivery  string           // what makes a redelivery one; empty if nothing does
-	detection tocsin.Detection // to be folded, unless event.Verdict is set
-	steps     []tocsin.Fact    // how the source's dialect came to that
+	delivery  string             // what makes a redelivery one; empty if nothing does
+	detection tocsin.Detection   // to be folded, unless event.Verdict is set
+	more      []tocsin.Detection // what else the event tells of, to be folded too
+	steps     []tocsin.Fact      // how the source's dialect came to that
+	claim     *canaryClaim       // that it is a canary of ours; mostly nil
+	watched   bool               // the claim is right
 }
 
 // read asks the dialects and the rules. It sets the event's Verdict where the
@@ -28,6 +34,13 @@ func (p *Plan) read(ev *tocsin.Event) reading {
 	r := reading{event: ev, delivery: delivery(ev)}
 	if ev.Unreadable != "" {
 		return r.end(tocsin.Malformed, ev.Unreadable)
+	}
+	if id, ok := canary.Read(ev.Raw); ok {
+		return readCanary(r, id)
+	}
+	if ev.Unwanted != "" {
+		r.describe(generic.Read(ev.Raw).Detection("", nil))
+		return r.end(tocsin.Filtered, ev.Unwanted)
 	}
 	if d := p.Dialects[ev.Source]; d != nil {
 		return p.readBy(d, r)
@@ -54,7 +67,10 @@ func (p *Plan) readBy(d collect.Dialect, r reading) reading {
 			text = f.Event()
 			return f.Detection(), true
 		}
-		return cloudwatch.Read(r.event.Raw)
+		if d, ok := cloudwatch.Read(r.event.Raw); ok {
+			return d, true
+		}
+		return readNamed(r.event.Raw)
 	})
 	r.steps = got.Steps
 	if err != nil {
@@ -84,6 +100,8 @@ func (p *Plan) readAlarm(r reading, d tocsin.Detection) reading {
 
 func (p *Plan) readFinding(r reading, f guardduty.Finding) reading {
 	r.describe(f.Brief())
+	r.event.Finding, r.event.Version = f.Key(), f.Version()
+	r.claimSample(f)
 	// The match reads the whole event, so that it is also what finds out that an
 	// event is not JSON.
 	rule, ok, err := p.Rules.First(f.Event())
@@ -96,13 +114,21 @@ func (p *Plan) readFinding(r reading, f guardduty.Finding) reading {
 	return p.detect(r, rule, f.Detection)
 }
 
+// readGeneric reads what is known by its envelope, if at all. Its dialect is asked for
+// words only where a rule wants them.
 func (p *Plan) readGeneric(r reading) reading {
 	rule, ok, err := p.Rules.First(r.event.Raw)
 	if err != nil {
 		return r.end(tocsin.Malformed, err.Error())
 	}
 	ev := generic.Read(r.event.Raw)
-	r.describe(ev.Detection(rule.Name, rule.Alert.Key))
+	dialect := events.Find(ev.Source, ev.Type)
+	if ok && rule.Drop == "" && dialect != nil {
+		if got, known := dialect.Read(r.event.Raw); known {
+			return p.readEvent(r, rule, dialect, ev, got)
+		}
+	}
+	r.describeBriefly(dialect, ev.Detection(rule.Name, rule.Alert.Key))
 	if !ok && ev.Envelope() {
 		return r.end(tocsin.Filtered, "no rule matched")
 	}
@@ -112,6 +138,64 @@ func (p *Plan) readGeneric(r reading) reading {
 	return p.detect(r, rule, func() tocsin.Detection { return ev.Detection(rule.Name, rule.Alert.Key) })
 }
 
+// readEvent takes what a dialect made of an event that a rule wants.
+func (p *Plan) readEvent(r reading, rule rules.Rule, dialect *events.Dialect, ev generic.Event, got events.Reading) reading {
+	r.event.Rule = rule.Name
+	envelope := ev.Detection(rule.Name, rule.Alert.Key)
+	if len(got.Detections) == 0 {
+		r.describe(envelope)
+	} else {
+		r.describe(got.Detections[0])
+	}
+	if got.Quiet != "" {
+		return r.end(tocsin.Filtered, got.Quiet)
+	}
+	if d := got.Detections[0]; d.Copied && d.Sample && len(got.Detections) == 1 {
+		r.claim = &canaryClaim{at: tocsin.Place{Account: d.Account, Region: d.Region}, sample: d.Type, copied: true}
+	}
+	var wanted []tocsin.Detection
+	var unwanted string
+	for _, d := range got.Detections {
+		switch {
+		case len(rule.Alert.Key) > 0 && !d.Copied: // a copy is the alert of whoever found it
+			d.Key = envelope.Key
+		case dialect.ByRule:
+			d.Key = tocsin.KeyOf("rule", rule.Name) + "/" + d.Key
+		}
+		d.EventAt = ev.Time
+		d, reason, ok := p.judge(r.event, rule, d)
+		if !ok {
+			unwanted = reason
+			continue
+		}
+		wanted = append(wanted, d)
+	}
+	if len(wanted) == 0 {
+		return r.end(tocsin.Filtered, unwanted)
+	}
+	r.event.Level = wanted[0].Level
+	for _, d := range wanted {
+		r.event.Level = max(r.event.Level, d.Level)
+	}
+	r.detection, r.more = wanted[0], wanted[1:]
+	return r
+}
+
+// readNamed is the first thing that an event tells of whose dialect is found by its
+// envelope.
+func readNamed(raw []byte) (d tocsin.Detection, ok bool) {
+	ev := generic.Read(raw)
+	dialect := events.Find(ev.Source, ev.Type)
+	if dialect == nil {
+		return d, false
+	}
+	got, ok := dialect.Read(raw)
+	if !ok || got.Quiet != "" {
+		return d, false
+	}
+	return got.Detections[0], true
+}
+
 // detect lets the rule that matched have its say. Only what it wants is put into
 // words.
 func (p *Plan) detect(r reading, rule rules.Rule, read func() tocsin.Detection) reading {
@@ -119,15 +203,41 @@ func (p *Plan) detect(r reading, rule rules.Rule, read func() tocsin.Detection) 
 	if rule.Drop != "" {
 		return r.end(tocsin.Filtered, rule.Drop)
 	}
-	d := rule.Alert.Apply(read())
-	d.Rule = rule.Name
+	d, reason, ok := p.judge(r.event, rule, read())
 	r.event.Level = d.Level
-	if reason, ok := p.Rules.Wanted(d); !ok {
+	if !ok {
 		return r.end(tocsin.Filtered, reason)
 	}
-	d.Path = r.event.Via + ":" + r.event.Source
 	r.detection = d
 	return r
+}
+
+// judge gives the detection what its rule says of it. It is false, with the reason,
+// where the account does not want it.
+func (p *Plan) judge(ev *tocsin.Event, rule rules.Rule, d tocsin.Detection) (_ tocsin.Detection, reason string, ok bool) {
+	d = rule.Alert.Apply(d)
+	d.Rule = rule.Name
+	if reason, ok := p.Rules.Wanted(d); !ok {
+		return d, reason, false
+	}
+	d.Path = ev.Via + ":" + ev.Source
+	return d, "", true
+}
+
+// describeBriefly is [reading.describe] of an event that is not put into words: what
+// its dialect says without, and the envelope.
+func (r *reading) describeBriefly(dialect *events.Dialect, envelope tocsin.Detection) {
+	r.describe(envelope)
+	if dialect == nil {
+		return
+	}
+	r.event.Level = tocsin.Unknown // the envelope does not say
+	if dialect.Brief == nil {
+		return
+	}
+	d := dialect.Brief(r.event.Raw)
+	r.event.Type, r.event.Account, r.event.Region = cmp.Or(d.Type, r.event.Type), cmp.Or(d.Account, r.event.Account), cmp.Or(d.Region, r.event.Region)
+	r.event.Level = d.Level
 }
 
 func (r *reading) describe(d tocsin.Detection) {

@@ -61,6 +61,9 @@ func (ev Event) Detection(rule string, keys []string) tocsin.Detection {
 		Level: tocsin.Medium, Headline: title, Title: title,
 		Account: ev.Account, Region: ev.Region, FirstSeen: ev.Time, LastSeen: ev.Time,
 	}
+	if ev.envelope {
+		d.EventAt = ev.Time
+	}
 	if ev.Source != "" {
 		d.Facts = append(d.Facts, tocsin.Fact{Name: "What", Value: ev.Type + " from " + ev.Source})
 	}

@@ -25,7 +25,7 @@ func TestAnEnvelopeSaysWhatItIs(t *testing.T) {
 	want := tocsin.Detection{
 		Key: "rule/root/c0ffee", Dialect: "generic", Type: "AWS Console Sign In via CloudTrail", ID: "c0ffee", Level: tocsin.Medium,
 		Headline: "AWS Console Sign In via CloudTrail", Title: "AWS Console Sign In via CloudTrail",
-		Account: "111122223333", Region: "us-east-1", FirstSeen: at, LastSeen: at,
+		Account: "111122223333", Region: "us-east-1", FirstSeen: at, LastSeen: at, EventAt: at,
 		Facts: []tocsin.Fact{{Name: "What", Value: "AWS Console Sign In via CloudTrail from aws.signin"}},
 	}
 	if diff := cmp.Diff(want, ev.Detection("root", nil)); diff != "" {

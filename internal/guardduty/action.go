@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/wording"
 )
 
 // The kinds of action, by GuardDuty's actionType.
@@ -96,7 +97,7 @@ func (a *action) read(d value) {
 		a.localPort = port(d.get("localPortDetails"))
 		a.remote.port = d.at("remotePortDetails", "port").text()
 	case actionDNS:
-		a.domain = first(d.get("domain").text(), d.get("domainWithSuffix").text())
+		a.domain = wording.First(d.get("domain").text(), d.get("domainWithSuffix").text())
 	case actionProbe:
 		a.probes(d.get("portProbeDetails"))
 	case actionKubernetes:
@@ -105,7 +106,7 @@ func (a *action) read(d value) {
 		a.namespace, a.objectName = d.get("namespace").text(), d.get("resourceName").text()
 		a.status, _ = d.get("statusCode").int()
 		if a.remote.ip == "" {
-			a.remote.ip = some(3, append(d.get("sourceIPs").texts(10), d.get("sourceIps").texts(10)...))
+			a.remote.ip = wording.Some(3, append(d.get("sourceIPs").texts(10), d.get("sourceIps").texts(10)...))
 		}
 	case actionLogin:
 		a.readLogins(d.get("LoginAttributes"))
@@ -161,11 +162,11 @@ func port(v value) string {
 
 func readRemote(v value) remote {
 	org := v.get("organization")
-	name := first(org.get("asnOrg").text(), org.get("org").text(), org.get("isp").text())
+	name := wording.First(org.get("asnOrg").text(), org.get("org").text(), org.get("isp").text())
 	return remote{
-		ip:      first(v.get("ipAddressV4").text(), v.get("ipAddressV6").text()),
+		ip:      wording.First(v.get("ipAddressV4").text(), v.get("ipAddressV6").text()),
 		city:    v.at("city", "cityName").text(),
-		country: first(v.at("country", "countryName").text(), v.at("country", "countryCode").text()),
+		country: wording.First(v.at("country", "countryName").text(), v.at("country", "countryCode").text()),
 		org:     join(" ", asn(org.get("asn").text()), name),
 	}
 }
@@ -205,7 +206,7 @@ func (a action) what() string {
 		if a.api == "" {
 			return ""
 		}
-		return "API call " + a.api + after(" to ", a.service)
+		return "API call " + a.api + wording.After(" to ", a.service)
 	case actionNetwork:
 		return a.connection()
 	case actionDNS:
@@ -214,29 +215,29 @@ func (a action) what() string {
 		}
 		return "looked up " + defang(a.domain) + paren(a.protocol)
 	case actionProbe:
-		return "probes of port " + first(some(8, a.ports), "unknown") + after(" by ", counted(int64(a.probers), "IP"))
+		return "probes of port " + wording.First(wording.Some(8, a.ports), "unknown") + wording.After(" by ", counted(int64(a.probers), "IP"))
 	case actionKubernetes:
-		call := join(" ", a.verb, first(a.uri, join("/", a.object, a.objectName, a.subresource)))
+		call := join(" ", a.verb, wording.First(a.uri, join("/", a.object, a.objectName, a.subresource)))
 		return call
 	case actionLogin:
 		if !a.logins {
 			return ""
 		}
-		return plural(a.failed, "failed login") + ", " + plural(a.successful, "successful login") +
-			after(" as ", a.dbUser) + after(" with ", a.dbApp)
+		return wording.Plural(a.failed, "failed login") + ", " + wording.Plural(a.successful, "successful login") +
+			wording.After(" as ", a.dbUser) + wording.After(" with ", a.dbApp)
 	}
 	return ""
 }
 
 func (a action) connection() string {
-	protocol := first(a.protocol, "network")
+	protocol := wording.First(a.protocol, "network")
 	switch a.direction {
 	case "INBOUND":
-		return "inbound " + protocol + after(" to our port ", a.localPort) + after(" from ", a.remote.ip)
+		return "inbound " + protocol + wording.After(" to our port ", a.localPort) + wording.After(" from ", a.remote.ip)
 	case "OUTBOUND":
-		return "outbound " + protocol + after(" to ", a.remote.address()) + after(" from our port ", ephemeral(a.localPort))
+		return "outbound " + protocol + wording.After(" to ", a.remote.address()) + wording.After(" from our port ", ephemeral(a.localPort))
 	}
-	return protocol + " connection" + after(" with ", a.remote.address()) + after(", our port ", a.localPort)
+	return protocol + " connection" + wording.After(" with ", a.remote.address()) + wording.After(", our port ", a.localPort)
 }
 
 // ephemeral drops ports that say nothing.

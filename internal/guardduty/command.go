@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"time"
+
+	"github.com/tocsin-sec/tocsin/internal/wording"
 )
 
 // maxArgument is the longest value that goes into a command.
@@ -260,7 +262,7 @@ func (r *reading) showFinding() string {
 			return s
 		}
 	}
-	return first(newCommand("aws guardduty list-detectors").in(r.region).text(), "aws guardduty list-detectors")
+	return wording.First(newCommand("aws guardduty list-detectors").in(r.region).text(), "aws guardduty list-detectors")
 }
 
 // detectorID comes from the ARN where the finding does not have it.
@@ -268,7 +270,7 @@ func (r *reading) detectorID() string {
 	if id := r.detail.at("service", "detectorId").text(); id != "" {
 		return id
 	}
-	rest, ok := strings.CutPrefix(r.arn().resource, "detector/")
+	rest, ok := strings.CutPrefix(r.arn().Resource, "detector/")
 	if !ok {
 		return ""
 	}

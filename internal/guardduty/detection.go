@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/wording"
 )
 
 // A reading is a finding taken apart, from which the words are made.
@@ -30,7 +31,7 @@ func (f Finding) reading() *reading {
 		r.who = readPrincipal(keys)
 	}
 	r.k8sUser = kubernetesUser(resource.at("kubernetesDetails", "kubernetesUserDetails"))
-	r.dbUser = first(r.action.dbUser, resource.at("rdsDbUserDetails", "user").text())
+	r.dbUser = wording.First(r.action.dbUser, resource.at("rdsDbUserDetails", "user").text())
 	if sequence := service.at("detection", "sequence"); sequence.ok() || r.ours.kind == kindSequence {
 		r.story = readStory(sequence)
 		r.ours.id, r.ours.name, r.ours.tags = r.story.main(t)
@@ -89,15 +90,16 @@ func (f Finding) Detection() tocsin.Detection {
 		LastSeen:  service.get("eventLastSeen").time(),
 		CreatedAt: d.get("createdAt").time(),
 		UpdatedAt: d.get("updatedAt").time(),
+		EventAt:   f.envelope.get("time").time(),
 
 		Over:   archived,
-		Sample: f.isSample(),
+		Sample: f.IsSample(),
 	}
 	if archived {
 		det.OverReason = "archived"
 	}
 	if det.Title == "" {
-		det.Title = first(f.typ, det.Headline)
+		det.Title = wording.First(f.typ, det.Headline)
 	}
 	return det
 }
@@ -119,8 +121,8 @@ func (r *reading) prose(v value, limit int) string {
 	return clip(defangLinks(defangIn(v.text(), r.action.domain)), limit)
 }
 
-// isSample tells GuardDuty's sample findings by the flag; a title is anybody's.
-func (f Finding) isSample() bool {
+// IsSample tells GuardDuty's sample findings by the flag; a title is anybody's.
+func (f Finding) IsSample() bool {
 	yes, _ := f.info("sample").truth()
 	return yes
 }
@@ -153,9 +155,9 @@ func (r *reading) actor() tocsin.Actor {
 func (r *reading) by() string {
 	switch {
 	case r.ours.kind == kindSequence:
-		return some(4, r.story.actors)
+		return wording.Some(4, r.story.actors)
 	case r.action.kind == actionLogin || r.ours.kind == kindRDS || r.ours.kind == kindRDSLimitless:
-		return after("database user ", r.dbUser)
+		return wording.After("database user ", r.dbUser)
 	case r.k8sUser != "" && (r.action.kind == actionKubernetes || r.process.name == ""):
 		return r.k8sUser
 	case r.who != principal{}:
@@ -166,14 +168,14 @@ func (r *reading) by() string {
 
 // kubernetesUser is "system:anonymous (groups system:unauthenticated)".
 func kubernetesUser(u value) string {
-	name := first(u.get("username").text(), u.get("uid").text())
-	groups := some(4, u.get("groups").texts(20))
+	name := wording.First(u.get("username").text(), u.get("uid").text())
+	groups := wording.Some(4, u.get("groups").texts(20))
 	if name == "" {
-		return after("a member of ", groups)
+		return wording.After("a member of ", groups)
 	}
-	return join(", ", name+paren(after("groups ", groups)),
-		after("session ", some(2, u.get("sessionName").texts(5))),
-		after("impersonating ", u.at("impersonatedUser", "username").text()))
+	return join(", ", name+paren(wording.After("groups ", groups)),
+		wording.After("session ", wording.Some(2, u.get("sessionName").texts(5))),
+		wording.After("impersonating ", u.at("impersonatedUser", "username").text()))
 }
 
 // facts answers what happened, to what of ours, and by whom from where, and goes
@@ -232,16 +234,16 @@ func (l *factList) addAll(facts []tocsin.Fact) {
 }
 
 func (r *reading) what() string {
-	if s := first(r.story.what(), r.action.what(), r.malware.what(), r.process.what()); s != "" {
+	if s := wording.First(r.story.what(), r.action.what(), r.malware.what(), r.process.what()); s != "" {
 		return s
 	}
-	return first(r.prose(r.detail.get("title"), maxFact), humanise(r.t.Family))
+	return wording.First(r.prose(r.detail.get("title"), maxFact), humanise(r.t.Family))
 }
 
 // whatOfOurs names our resource and says which side it is on.
 func (r *reading) whatOfOurs() string {
 	if r.ours.kind == kindSequence {
-		return some(6, r.story.resources)
+		return wording.Some(6, r.story.resources)
 	}
 	role := ""
 	switch service := r.detail.get("service"); {
@@ -273,33 +275,33 @@ func (r *reading) fromWhere() string {
 func (r *reading) threats() string {
 	var all []string
 	r.detail.at("service", "evidence", "threatIntelligenceDetails").list(func(t value) bool {
-		names := some(2, t.get("threatNames").texts(10))
+		names := wording.Some(2, t.get("threatNames").texts(10))
 		list := t.get("threatListName").text()
 		if names == "" {
-			all = append(all, after("list ", list))
+			all = append(all, wording.After("list ", list))
 		} else {
-			all = append(all, names+paren(after("list ", list)))
+			all = append(all, names+paren(wording.After("list ", list)))
 		}
 		return len(all) < 10
 	})
-	if s := some(2, all); s != "" {
+	if s := wording.Some(2, all); s != "" {
 		return s
 	}
 	name, list := r.info("threatName").text(), r.info("threatListName").text()
 	if name == "" || name == list {
-		return after("list ", list)
+		return wording.After("list ", list)
 	}
-	return name + paren(after("list ", list))
+	return name + paren(wording.After("list ", list))
 }
 
 // otherCalls are the API calls that GuardDuty saw besides.
 func (r *reading) otherCalls() string {
 	var calls []string
 	r.info("recentApiCalls").list(func(c value) bool {
-		calls = append(calls, c.get("api").text()+after(" ×", c.get("count").text()))
+		calls = append(calls, c.get("api").text()+wording.After(" ×", c.get("count").text()))
 		return len(calls) < 20
 	})
-	return first(some(5, calls), r.info("anomalies").get("anomalousAPIs").text())
+	return wording.First(wording.Some(5, calls), r.info("anomalies").get("anomalousAPIs").text())
 }
 
 // unusual is what GuardDuty's model found out of the ordinary.
@@ -330,7 +332,7 @@ func (r *reading) unusual() string {
 			return len(all) < 10
 		})
 	}
-	return some(4, all)
+	return wording.Some(4, all)
 }
 
 // kubernetesFacts say what rights were given or asked for.
@@ -344,11 +346,11 @@ func (r *reading) kubernetesFacts() (facts factList) {
 			allowed = "not allowed"
 		}
 		facts.add("Checked", join(", ", join(" ", p.get("verb").text(), p.get("resource").text(),
-			after("in ", p.get("namespace").text())), allowed))
+			wording.After("in ", p.get("namespace").text())), allowed))
 	}
 	if b := a.get("kubernetesRoleBindingDetails"); b.ok() {
 		facts.add("Binding", join(" ", b.get("kind").text(), b.get("name").text(),
-			after("to ", join(" ", b.get("roleRefKind").text(), b.get("roleRefName").text()))))
+			wording.After("to ", join(" ", b.get("roleRefKind").text(), b.get("roleRefName").text()))))
 	}
 	if role := a.get("kubernetesRoleDetails"); role.ok() {
 		facts.add("Role", join(" ", role.get("kind").text(), role.get("name").text()))
@@ -364,11 +366,11 @@ func (r *reading) modelFacts() (facts factList) {
 		models = append(models, m.get("modelId").text())
 		return len(models) < 10
 	})
-	facts.add("Model", some(3, models))
+	facts.add("Model", wording.Some(3, models))
 	g := resource.get("bedrockGuardrailDetails")
 	filter := g.get("contentPolicyFilters")
 	facts.add("Guardrail", join(", ",
-		arnName(first(g.get("guardrailArn").text(), g.get("guardrails").get("arn").text())),
+		arnName(wording.First(g.get("guardrailArn").text(), g.get("guardrails").get("arn").text())),
 		humanise(g.get("guardrailAction").text()),
 		join(" ", strings.ToLower(filter.get("type").text()), strings.ToLower(filter.get("action").text()))))
 	return facts

@@ -23,7 +23,7 @@ func (f Finding) Event() []byte {
 	w.WriteString(f.eventID())
 	w.WriteString(`","detail-type":"` + DetailType + `","source":"` + Source + `","account":`)
 	w.quoted(f.account)
-	if t := f.versionTime(); !t.IsZero() {
+	if t := f.Version(); !t.IsZero() {
 		w.WriteString(`,"time":"` + t.Format(time.RFC3339) + `"`)
 	}
 	w.WriteString(`,"region":`)
@@ -38,8 +38,9 @@ func (f Finding) Event() []byte {
 	return w.Bytes()
 }
 
-// versionTime is when this version of the finding was made.
-func (f Finding) versionTime() time.Time {
+// Version is when this version of the finding was made, updatedAt; zero where it does
+// not say.
+func (f Finding) Version() time.Time {
 	for _, v := range [...]value{
 		f.detail.get("updatedAt"), f.detail.get("createdAt"), f.detail.at("service", "eventLastSeen"),
 	} {
@@ -55,7 +56,7 @@ func (f Finding) versionTime() time.Time {
 func (f Finding) eventID() string {
 	count, _ := f.detail.at("service", "count").int()
 	sum := sha256.Sum256([]byte(string(f.Key()) + "/" +
-		strconv.FormatInt(f.versionTime().UnixMilli(), 10) + "/" + strconv.FormatInt(count, 10)))
+		strconv.FormatInt(f.Version().UnixMilli(), 10) + "/" + strconv.FormatInt(count, 10)))
 	sum[6] = sum[6]&0x0f | 0x80
 	sum[8] = sum[8]&0x3f | 0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", sum[:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])

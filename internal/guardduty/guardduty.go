@@ -21,6 +21,7 @@ import (
 	"strings"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/wording"
 )
 
 // What the envelope of a finding says of itself.
@@ -138,10 +139,10 @@ func (f *Finding) identify() {
 	f.region, f.partition = d.get("region").text(), d.get("partition").text()
 	if f.id == "" || f.account == "" || f.region == "" || f.partition == "" {
 		arn := f.arn()
-		f.id = first(f.id, lastSegment(arn.resource))
-		f.account = first(f.account, arn.account, accountID(f.envelope.get("account")))
-		f.region = first(f.region, arn.region, f.envelope.get("region").text())
-		f.partition = first(f.partition, arn.partition, partitionOf(f.region))
+		f.id = wording.First(f.id, lastSegment(arn.Resource))
+		f.account = wording.First(f.account, arn.Account, accountID(f.envelope.get("account")))
+		f.region = wording.First(f.region, arn.Region, f.envelope.get("region").text())
+		f.partition = wording.First(f.partition, arn.Partition, wording.Partition(f.region))
 	}
 	if by := accountID(f.envelope.get("account")); by != f.account {
 		f.reportedBy = by
@@ -150,11 +151,11 @@ func (f *Finding) identify() {
 }
 
 // arn is the finding's ARN in its parts, if it is one of GuardDuty's.
-func (f Finding) arn() arnParts {
-	if a := parseARN(f.detail.get("arn").text()); a.service == "guardduty" {
+func (f Finding) arn() wording.ARN {
+	if a := wording.ParseARN(f.detail.get("arn").text()); a.Service == "guardduty" {
 		return a
 	}
-	return arnParts{}
+	return wording.ARN{}
 }
 
 // Key is the identity of the finding: partition, account, region and id, each
@@ -180,38 +181,6 @@ func accountID(v value) string {
 	return s
 }
 
-// partitionOf is the partition that a region's name tells.
-func partitionOf(region string) string {
-	for _, p := range [...]struct{ prefix, partition string }{
-		{"cn-", "aws-cn"},
-		{"us-gov-", "aws-us-gov"},
-		{"eusc-", "aws-eusc"},
-		{"us-isob-", "aws-iso-b"},
-		{"us-isof-", "aws-iso-f"},
-		{"eu-isoe-", "aws-iso-e"},
-		{"us-iso-", "aws-iso"},
-	} {
-		if strings.HasPrefix(region, p.prefix) {
-			return p.partition
-		}
-	}
-	return "aws"
-}
-
-// arnParts are the parts of arn:partition:service:region:account:resource.
-type arnParts struct {
-	partition, service, region, account, resource string
-}
-
-// parseARN gives zero parts for what is not an ARN.
-func parseARN(s string) arnParts {
-	p := strings.SplitN(s, ":", 6)
-	if len(p) < 6 || p[0] != "arn" {
-		return arnParts{}
-	}
-	return arnParts{p[1], p[2], p[3], p[4], p[5]}
-}
-
 // lastSegment is what follows the last "/" or ":".
 func lastSegment(s string) string {
 	return s[strings.LastIndexAny(s, "/:")+1:]
@@ -219,18 +188,8 @@ func lastSegment(s string) string {
 
 // arnName is the name at the end of an ARN, or s itself.
 func arnName(s string) string {
-	if a := parseARN(s); a.resource != "" {
-		return lastSegment(a.resource)
+	if a := wording.ParseARN(s); a.Resource != "" {
+		return a.Name()
 	}
 	return s
-}
-
-// first is the first of the texts that is not empty.
-func first(texts ...string) string {
-	for _, s := range texts {
-		if s != "" {
-			return s
-		}
-	}
-	return ""
 }

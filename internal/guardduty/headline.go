@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/tocsin-sec/tocsin/internal/wording"
 )
 
 // A phraseKey picks a phrase; an empty part stands for any.
@@ -213,8 +215,8 @@ var phrases = map[phraseKey]string{
 // pick finds the phrase that says most: one for the very mechanism before one
 // for the purpose, and both before one for the family.
 func pick(t Type) string {
-	mechanism := t.Mechanism + after("!", t.Artifact)
-	for _, m := range [...]string{mechanism, t.Mechanism, after("!", t.Artifact), ""} {
+	mechanism := t.Mechanism + wording.After("!", t.Artifact)
+	for _, m := range [...]string{mechanism, t.Mechanism, wording.After("!", t.Artifact), ""} {
 		for _, k := range [...]phraseKey{
 			{t.Purpose, t.Resource, t.Family, m},
 			{"", t.Resource, t.Family, m},
@@ -257,9 +259,9 @@ func (r *reading) shorten(s string) string {
 		above int
 		word  string
 	}{
-		{goodHeadline, after(" ", r.word("by"))},
+		{goodHeadline, wording.After(" ", r.word("by"))},
 		{goodHeadline, paren(r.word("purpose"))},
-		{maxHeadline, after(" ", r.word("callof"))},
+		{maxHeadline, wording.After(" ", r.word("callof"))},
 		{maxHeadline, "service account "},
 		{maxHeadline, paren(middle(r.ours.name, maxName))},
 	} {
@@ -344,13 +346,13 @@ func (r *reading) word(name string) string {
 		}
 		return r.us()
 	case "process":
-		return middle(first(r.process.name, lastSegment(r.process.path), "a process"), 24)
+		return middle(wording.First(r.process.name, lastSegment(r.process.path), "a process"), 24)
 	case "api":
-		return first(middle(r.action.api, maxName), "APIs")
+		return wording.First(middle(r.action.api, maxName), "APIs")
 	case "callof":
 		return bracketed(middle(r.action.api, maxName))
 	case "forapi":
-		return after("for ", middle(r.action.api, maxName))
+		return wording.After("for ", middle(r.action.api, maxName))
 	case "purpose":
 		return strings.ToLower(humanise(r.t.Purpose))
 	case "family":
@@ -381,7 +383,7 @@ func (r *reading) word(name string) string {
 		if r.story.count == 0 {
 			return ""
 		}
-		return ", " + plural(int64(r.story.count), "signal")
+		return ", " + wording.Plural(int64(r.story.count), "signal")
 	}
 	return r.loginWord(name)
 }
@@ -389,9 +391,9 @@ func (r *reading) word(name string) string {
 func (r *reading) loginWord(name string) string {
 	switch name {
 	case "asuser":
-		return after("as ", middle(r.dbUser, 20))
+		return wording.After("as ", middle(r.dbUser, 20))
 	case "foruser":
-		return after("for ", middle(r.dbUser, 20))
+		return wording.After("for ", middle(r.dbUser, 20))
 	case "who":
 		return r.kubernetesWho()
 	case "k8s":
@@ -450,9 +452,9 @@ func (r *reading) family() string {
 		f += " " + humanise(r.t.Mechanism)
 	}
 	if r.t.Family == "" || r.t.Purpose == "" {
-		f = first(f, r.detail.get("title").text(), "a finding of no known type")
+		f = wording.First(f, r.detail.get("title").text(), "a finding of no known type")
 	}
-	return first(f, "a finding of no known type")
+	return wording.First(f, "a finding of no known type")
 }
 
 // kubernetesWho is a Kubernetes user as a headline calls them.
@@ -486,9 +488,9 @@ func (a action) kubernetesDeed() string {
 	if a.failedCall() {
 		did = "tried to " + verb[1]
 	}
-	object := clip(first(a.object, objectOfURI(a.uri)), 24)
+	object := clip(wording.First(a.object, objectOfURI(a.uri)), 24)
 	if a.subresource == "exec" {
-		object = "exec in " + first(object, "pods")
+		object = "exec in " + wording.First(object, "pods")
 	}
 	if !ok || object == "" {
 		if !ok {
@@ -496,7 +498,7 @@ func (a action) kubernetesDeed() string {
 		}
 		return did + " objects"
 	}
-	return did + " " + object + after(" in ", middle(first(a.namespace, namespaceOfURI(a.uri)), 20))
+	return did + " " + object + wording.After(" in ", middle(wording.First(a.namespace, namespaceOfURI(a.uri)), 20))
 }
 
 // objectOfURI is "secrets" of /api/v1/namespaces/kube-system/secrets/x.

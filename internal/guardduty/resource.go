@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/wording"
 )
 
 // The kinds of resource that there are words for, by GuardDuty's resourceType.
@@ -100,7 +101,7 @@ func (f Finding) resource(t Type) ours {
 		p := r.get("recoveryPointDetails")
 		o.backup("recovery point", "recovery point", p.get("recoveryPointArn"))
 		o.name = p.get("backupVaultName").text()
-		o.long = join(", ", o.long, after("vault ", o.name))
+		o.long = join(", ", o.long, wording.After("vault ", o.name))
 	case kindSequence:
 		o.label = "attack sequence"
 	default:
@@ -159,7 +160,7 @@ func (o *ours) fact(name, v string) {
 }
 
 func (o *ours) accessKey(a value) {
-	o.id = first(a.get("accessKeyId").text(), a.get("principalId").text())
+	o.id = wording.First(a.get("accessKeyId").text(), a.get("principalId").text())
 	o.name = a.get("userName").text()
 	p := readPrincipal(a)
 	o.label = p.short(maxName)
@@ -170,13 +171,13 @@ func (o *ours) instance(d value) {
 	o.id = d.get("instanceId").text()
 	o.tags = d.get("tags")
 	o.name = tagName(o.tags)
-	o.label = "EC2 " + first(middle(o.id, maxName), "instance") + paren(middle(o.name, maxName))
+	o.label = "EC2 " + wording.First(middle(o.id, maxName), "instance") + paren(middle(o.name, maxName))
 	nic := d.get("networkInterfaces")
 	o.long = join(", ",
-		first(o.id, "an instance")+paren(o.name),
+		wording.First(o.id, "an instance")+paren(o.name),
 		d.get("instanceType").text(), d.get("instanceState").text(),
-		after("public ", nic.get("publicIp").text()),
-		after("private ", nic.get("privateIpAddress").text()),
+		wording.After("public ", nic.get("publicIp").text()),
+		wording.After("private ", nic.get("privateIpAddress").text()),
 		nic.get("vpcId").text(),
 	)
 	o.fact("Groups", securityGroups(nic.get("securityGroups")))
@@ -197,30 +198,30 @@ func tagName(tags value) (name string) {
 func securityGroups(groups value) string {
 	var all []string
 	groups.list(func(g value) bool {
-		all = append(all, first(g.get("groupId").text(), g.get("groupName").text())+paren(g.get("groupName").text()))
+		all = append(all, wording.First(g.get("groupId").text(), g.get("groupName").text())+paren(g.get("groupName").text()))
 		return len(all) < 20
 	})
-	return some(5, all)
+	return wording.Some(5, all)
 }
 
 func (o *ours) bucket(b value) {
-	name := first(b.get("name").text(), arnName(b.get("arn").text()))
+	name := wording.First(b.get("name").text(), arnName(b.get("arn").text()))
 	o.id, o.tags = name, b.get("tags")
-	o.label = "S3 bucket" + after(" ", middle(name, 40))
+	o.label = "S3 bucket" + wording.After(" ", middle(name, 40))
 	o.long = o.label
 	if name != "" {
 		o.long = "S3 bucket " + name
 	}
 	encryption := b.at("defaultServerSideEncryption", "encryptionType").text()
 	o.long = join(", ", o.long, publicness(b.at("publicAccess", "effectivePermission").text()),
-		after("encryption ", encryption))
+		wording.After("encryption ", encryption))
 	objects := b.get("s3ObjectDetails")
 	key := objects.get("key").text()
 	if o.kind == kindS3Object && (key != "" || name != "") {
 		o.id = join("/", name, key)
-		o.name = first(lastSegment(key), name)
+		o.name = wording.First(lastSegment(key), name)
 		o.label = "S3 object " + middle(o.id, 44)
-		o.long = join(", ", "s3://"+o.id, after("version ", objects.get("versionId").text()))
+		o.long = join(", ", "s3://"+o.id, wording.After("version ", objects.get("versionId").text()))
 	}
 	if n := objects.len(); key != "" && (o.kind != kindS3Object || n > 1) {
 		o.fact("Objects", key+moreThanOne(n))
@@ -249,11 +250,11 @@ func publicness(permission string) string {
 
 func (o *ours) eks(r value) {
 	c := r.get("eksClusterDetails")
-	o.id = first(c.get("name").text(), arnName(c.get("arn").text()))
+	o.id = wording.First(c.get("name").text(), arnName(c.get("arn").text()))
 	o.tags = c.get("tags")
 	w := r.at("kubernetesDetails", "kubernetesWorkloadDetails")
 	o.name = join("/", w.get("namespace").text(), w.get("name").text())
-	o.label = "EKS cluster" + after(" ", middle(o.id, maxName))
+	o.label = "EKS cluster" + wording.After(" ", middle(o.id, maxName))
 	o.long = join(", ", o.label, workload(w))
 	o.workloadFacts(w)
 	if r.get("containerDetails").ok() {
@@ -268,7 +269,7 @@ func workload(w value) string {
 	if name == "" {
 		return ""
 	}
-	return first(strings.TrimSuffix(strings.ToLower(w.get("type").text()), "s"), "workload") + " " + name
+	return wording.First(strings.TrimSuffix(strings.ToLower(w.get("type").text()), "s"), "workload") + " " + name
 }
 
 func (o *ours) workloadFacts(w value) {
@@ -281,7 +282,7 @@ func (o *ours) workloadFacts(w value) {
 		}
 		return len(images) < 20
 	})
-	o.fact("Image", some(3, images))
+	o.fact("Image", wording.Some(3, images))
 	var mounts []string
 	w.get("volumes").list(func(v value) bool {
 		mounts = append(mounts, v.at("hostPath", "path").text())
@@ -296,7 +297,7 @@ func (o *ours) workloadFacts(w value) {
 			risks = append(risks, name)
 		}
 	}
-	if m := some(3, mounts); m != "" {
+	if m := wording.Some(3, mounts); m != "" {
 		risks = append(risks, "host path "+m)
 	}
 	o.fact("Access", strings.Join(risks, ", "))
@@ -330,14 +331,14 @@ func (o *ours) hostFact(r value) {
 
 func (o *ours) ecs(r value) {
 	c := r.get("ecsClusterDetails")
-	o.id = first(c.get("name").text(), arnName(c.get("arn").text()))
+	o.id = wording.First(c.get("name").text(), arnName(c.get("arn").text()))
 	o.tags = c.get("tags")
 	task := c.get("taskDetails")
 	o.name = strings.TrimPrefix(task.get("group").text(), "service:")
-	o.label = "ECS cluster" + after(" ", middle(o.id, maxName)) + paren(middle(o.name, maxName))
-	o.long = join(", ", "ECS cluster"+after(" ", o.id), task.get("group").text(),
-		after("task ", lastSegment(task.get("arn").text())),
-		after("definition ", lastDefinition(task.get("definitionArn").text())), task.get("launchType").text())
+	o.label = "ECS cluster" + wording.After(" ", middle(o.id, maxName)) + paren(middle(o.name, maxName))
+	o.long = join(", ", "ECS cluster"+wording.After(" ", o.id), task.get("group").text(),
+		wording.After("task ", lastSegment(task.get("arn").text())),
+		wording.After("definition ", lastDefinition(task.get("definitionArn").text())), task.get("launchType").text())
 	image := task.get("containers").get("image").text()
 	if r.get("containerDetails").get("image").text() == "" {
 		o.fact("Image", image)
@@ -357,17 +358,17 @@ func (o *ours) container(r value) {
 	o.name = c.get("name").text()
 	host := r.get("instanceDetails")
 	o.tags = host.get("tags")
-	o.label = "container " + first(middle(o.name, maxName), clip(o.id, 13), "on "+first(host.get("instanceId").text(), "EC2"))
-	o.long = join(", ", o.label, after("on ", host.get("instanceId").text())+paren(tagName(o.tags)))
+	o.label = "container " + wording.First(middle(o.name, maxName), clip(o.id, 13), "on "+wording.First(host.get("instanceId").text(), "EC2"))
+	o.long = join(", ", o.label, wording.After("on ", host.get("instanceId").text())+paren(tagName(o.tags)))
 	o.containerFacts(c)
 }
 
 func (o *ours) lambda(d value) {
-	o.id = first(d.get("functionName").text(), arnName(d.get("functionArn").text()))
+	o.id = wording.First(d.get("functionName").text(), arnName(d.get("functionArn").text()))
 	o.tags = d.get("tags")
-	o.label = "Lambda " + first(middle(o.id, 40), "function")
-	o.long = join(", ", "Lambda "+first(o.id, "function"), after("version ", d.get("functionVersion").text()),
-		after("role ", arnName(d.get("role").text())), d.at("vpcConfig", "vpcId").text())
+	o.label = "Lambda " + wording.First(middle(o.id, 40), "function")
+	o.long = join(", ", "Lambda "+wording.First(o.id, "function"), wording.After("version ", d.get("functionVersion").text()),
+		wording.After("role ", arnName(d.get("role").text())), d.at("vpcConfig", "vpcId").text())
 	o.fact("Groups", securityGroups(d.at("vpcConfig", "securityGroups")))
 }
 
@@ -378,24 +379,24 @@ func (o *ours) database(r value) {
 		d = r.get("rdsLimitlessDbDetails")
 		id = d.get("dbShardGroupIdentifier")
 	}
-	o.id = first(id.text(), arnName(first(d.get("dbInstanceArn").text(), d.get("dbShardGroupArn").text())))
+	o.id = wording.First(id.text(), arnName(wording.First(d.get("dbInstanceArn").text(), d.get("dbShardGroupArn").text())))
 	o.name, o.tags = d.get("dbClusterIdentifier").text(), d.get("tags")
-	o.label = "RDS " + first(middle(o.id, 36), "database")
+	o.label = "RDS " + wording.First(middle(o.id, 36), "database")
 	public := ""
 	if yes, known := d.get("publiclyAccessible").truth(); known && yes {
 		public = "PUBLIC"
 	} else if known {
 		public = "not public"
 	}
-	o.long = join(", ", "RDS "+first(o.id, "database"), after("cluster ", o.name),
+	o.long = join(", ", "RDS "+wording.First(o.id, "database"), wording.After("cluster ", o.name),
 		join(" ", d.get("engine").text(), d.get("engineVersion").text()), public)
 }
 
 func (o *ours) backup(short, long string, arn value) {
 	full := arn.text()
 	o.id = arnName(full)
-	o.label = short + after(" ", middle(o.id, 36))
-	o.long = long + after(" ", first(full, o.id))
+	o.label = short + wording.After(" ", middle(o.id, 36))
+	o.long = long + wording.After(" ", wording.First(full, o.id))
 }
 
 // unknown finds a name for a resource of a type that is not known here: in the
@@ -428,8 +429,8 @@ func (o *ours) unknown(r value) {
 		}
 		return true
 	})
-	o.long = join(" ", first(humanise(o.kind), "resource"), o.id)
-	o.label = join(" ", first(middle(humanise(o.kind), 30), "resource"), middle(o.id, 36))
+	o.long = join(" ", wording.First(humanise(o.kind), "resource"), o.id)
+	o.label = join(" ", wording.First(middle(humanise(o.kind), 30), "resource"), middle(o.id, 36))
 }
 
 // resourceOf is o as the detection has it.
@@ -520,5 +521,5 @@ func (p principal) long() string {
 	if p.session != "" && p.session != p.userName {
 		session = p.session
 	}
-	return join(", ", p.short(200), after("session ", session), after("key ", p.key))
+	return join(", ", p.short(200), wording.After("session ", session), wording.After("key ", p.key))
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/wording"
 )
 
 // A process is what Runtime Monitoring saw running.
@@ -23,10 +24,10 @@ func readProcess(runtime value) process {
 		context: runtime.get("context"),
 	}
 	if out.user == "" && out.pid != "" {
-		out.user = after("uid ", p.get("userId").text())
+		out.user = wording.After("uid ", p.get("userId").text())
 	}
 	p.get("lineage").list(func(a value) bool {
-		out.lineage = append(out.lineage, first(a.get("name").text(), lastSegment(a.get("executablePath").text())))
+		out.lineage = append(out.lineage, wording.First(a.get("name").text(), lastSegment(a.get("executablePath").text())))
 		return len(out.lineage) < 8
 	})
 	return out
@@ -37,7 +38,7 @@ func (p process) what() string {
 	if p.name == "" && p.path == "" {
 		return ""
 	}
-	return "process " + first(p.path, p.name) + after(" run by ", p.user)
+	return "process " + wording.First(p.path, p.name) + wording.After(" run by ", p.user)
 }
 
 func (p process) facts() (facts []tocsin.Fact) {
@@ -46,18 +47,18 @@ func (p process) facts() (facts []tocsin.Fact) {
 			facts = append(facts, tocsin.Fact{Name: name, Value: v})
 		}
 	}
-	executable := first(p.path, p.name)
+	executable := wording.First(p.path, p.name)
 	if executable != "" && p.name != "" && lastSegment(p.path) != p.name {
 		executable = join(" ", p.path, paren(p.name))
 	}
-	add("Process", join(", ", executable, after("pid ", p.pid), after("user ", p.user), after("in ", p.pwd),
-		after("sha256 ", clip(p.hash, 17))))
+	add("Process", join(", ", executable, wording.After("pid ", p.pid), wording.After("user ", p.user), wording.After("in ", p.pwd),
+		wording.After("sha256 ", clip(p.hash, 17))))
 	if len(p.lineage) > 0 {
 		ancestors := make([]string, 0, len(p.lineage)+1)
 		for _, ancestor := range slices.Backward(p.lineage) { // GuardDuty lists the parent first
 			ancestors = append(ancestors, ancestor)
 		}
-		add("Lineage", strings.Join(append(ancestors, first(p.name, lastSegment(p.path))), " → "))
+		add("Lineage", strings.Join(append(ancestors, wording.First(p.name, lastSegment(p.path))), " → "))
 	}
 	add("Context", p.contextWords())
 	return facts
@@ -99,7 +100,7 @@ func (p process) contextWords() string {
 		{"targetProcess", "target process"}, {"modifyingProcess", "changed by"},
 	} {
 		if o := p.context.get(other.member); o.ok() {
-			words = append(words, other.word+" "+first(o.get("executablePath").text(), o.get("name").text()))
+			words = append(words, other.word+" "+wording.First(o.get("executablePath").text(), o.get("name").text()))
 		}
 	}
 	return strings.Join(words, ", ")
@@ -125,8 +126,8 @@ func readMalware(service value) malware {
 		if m.path == "" {
 			item := t.get("itemPaths")
 			detail := t.get("itemDetails")
-			m.path = first(detail.get("itemPath").text(), item.get("nestedItemPath").text())
-			m.hash = first(detail.get("hash").text(), item.get("hash").text(), t.get("hash").text())
+			m.path = wording.First(detail.get("itemPath").text(), item.get("nestedItemPath").text())
+			m.hash = wording.First(detail.get("hash").text(), item.get("hash").text(), t.get("hash").text())
 		}
 		return len(m.threats) < 20
 	})
@@ -145,7 +146,7 @@ func readVolumeScan(scan value) malware {
 		m.threats = append(m.threats, t.get("name").text())
 		if m.path == "" {
 			file := t.get("filePaths")
-			m.path = first(file.get("filePath").text(), file.get("fileName").text())
+			m.path = wording.First(file.get("filePath").text(), file.get("fileName").text())
 			m.hash = file.get("hash").text()
 		}
 		return len(m.threats) < 20
@@ -170,7 +171,7 @@ func (m malware) what() string {
 	if len(m.threats) == 0 {
 		return ""
 	}
-	return "malware scan found " + some(3, m.threats) + after(": ", m.path)
+	return "malware scan found " + wording.Some(3, m.threats) + wording.After(": ", m.path)
 }
 
 func (m malware) facts() (facts []tocsin.Fact) {
@@ -179,14 +180,14 @@ func (m malware) facts() (facts []tocsin.Fact) {
 			facts = append(facts, tocsin.Fact{Name: name, Value: v})
 		}
 	}
-	add("File", join(", ", m.path, after("sha256 ", m.hash)))
+	add("File", join(", ", m.path, wording.After("sha256 ", m.hash)))
 	scan := ""
 	if m.scanID != "" {
 		scan = join(", ", strings.ToLower(humanise(m.kind)), counted(m.files, "infected file"), counted(m.volumes, "volume")+
 			scanned(m.volumes))
 	}
 	add("Scan", scan)
-	add("Trigger", after("finding ", m.trigger))
+	add("Trigger", wording.After("finding ", m.trigger))
 	return facts
 }
 
@@ -202,5 +203,5 @@ func counted(n int64, noun string) string {
 	if n <= 0 {
 		return ""
 	}
-	return plural(n, noun)
+	return wording.Plural(n, noun)
 }

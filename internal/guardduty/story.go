@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/wording"
 )
 
 // A story is an attack sequence: signals over some time, by actors, against
@@ -49,7 +50,7 @@ func readStory(s value) story {
 func (st *story) signal(v value) {
 	st.count++
 	if len(st.signals) < 50 {
-		st.signals = append(st.signals, first(v.get("name").text(), v.get("type").text()))
+		st.signals = append(st.signals, wording.First(v.get("name").text(), v.get("type").text()))
 	}
 	if v.get("type").is("FINDING") {
 		st.finding(digest(lastSegment(v.get("uid").text())))
@@ -87,8 +88,8 @@ func (st *story) indicator(v value) {
 		st.techniques = appendLimited(st.techniques, values)
 	case "":
 	default:
-		title := first(v.get("title").text(), indicatorWords(v.get("key").text()))
-		st.indicators = appendLimited(st.indicators, []string{title + after(" ", bracketed(some(3, values)))})
+		title := wording.First(v.get("title").text(), indicatorWords(v.get("key").text()))
+		st.indicators = appendLimited(st.indicators, []string{title + wording.After(" ", bracketed(wording.Some(3, values)))})
 	}
 }
 
@@ -121,7 +122,7 @@ func (st *story) actor(v value) {
 	name := user.get("name").text()
 	who := ""
 	if user.ok() {
-		p := principal{userType: user.get("type").text(), userName: first(name, user.get("uid").text())}
+		p := principal{userType: user.get("type").text(), userName: wording.First(name, user.get("uid").text())}
 		if key := user.get("credentialUid").text(); key != "" {
 			p.key = lastFour(key)
 		}
@@ -133,7 +134,7 @@ func (st *story) actor(v value) {
 	if session.get("mfaStatus").is("DISABLED") {
 		who = join(", ", who, "no MFA")
 	}
-	who = join(", ", who, after("process ", first(proc.get("path").text(), proc.get("name").text())))
+	who = join(", ", who, wording.After("process ", wording.First(proc.get("path").text(), proc.get("name").text())))
 	if who != "" {
 		st.actors = append(st.actors, who)
 	}
@@ -162,7 +163,7 @@ func (st *story) resource(v value) {
 		return
 	}
 	st.parts = append(st.parts, p)
-	name := first(p.name, arnName(p.id))
+	name := wording.First(p.name, arnName(p.id))
 	if p.kind == "ACCESS_KEY" {
 		name = "key " + lastFour(name)
 	}
@@ -193,13 +194,13 @@ func (st story) main(t Type) (id, name string, tags value) {
 	for _, kind := range mainParts[t.Resource] {
 		for _, p := range st.parts {
 			if p.kind == kind {
-				return first(p.name, arnName(p.id)), p.name, p.tags
+				return wording.First(p.name, arnName(p.id)), p.name, p.tags
 			}
 		}
 	}
 	if len(st.parts) > 0 {
 		p := st.parts[0]
-		return first(p.name, arnName(p.id)), p.name, p.tags
+		return wording.First(p.name, arnName(p.id)), p.name, p.tags
 	}
 	return "", "", value{}
 }
@@ -213,7 +214,7 @@ func (st story) of(t Type) string {
 	if t.Resource == "IAM" {
 		return ""
 	}
-	return after("in ", middle(id, maxName))
+	return wording.After("in ", middle(id, maxName))
 }
 
 // what is the story in a line.
@@ -221,7 +222,7 @@ func (st story) what() string {
 	if st.count == 0 {
 		return ""
 	}
-	s := plural(int64(st.count), "signal")
+	s := wording.Plural(int64(st.count), "signal")
 	if span := st.end.Sub(st.begin); !st.begin.IsZero() && span > 0 {
 		s += " over " + duration(span)
 	}
@@ -232,19 +233,19 @@ func (st story) what() string {
 func duration(d time.Duration) string {
 	switch {
 	case d < 2*time.Minute:
-		return plural(int64(d/time.Second), "second")
+		return wording.Plural(int64(d/time.Second), "second")
 	case d < 2*time.Hour:
-		return plural(int64(d/time.Minute), "minute")
+		return wording.Plural(int64(d/time.Minute), "minute")
 	case d < 48*time.Hour:
-		return plural(int64(d/time.Hour), "hour")
+		return wording.Plural(int64(d/time.Hour), "hour")
 	}
-	return plural(int64(d/(24*time.Hour)), "day")
+	return wording.Plural(int64(d/(24*time.Hour)), "day")
 }
 
 // from is the first endpoint.
 func (st story) from(a tocsin.Actor) (ip, country, org, domain string) {
 	e := st.first
-	return clip(e.ip, maxFact), clip(e.country, maxFact), clip(e.org, maxFact), first(a.Domain, clip(e.domain, maxFact))
+	return clip(e.ip, maxFact), clip(e.country, maxFact), clip(e.org, maxFact), wording.First(a.Domain, clip(e.domain, maxFact))
 }
 
 func (st story) facts() (facts []tocsin.Fact) {
@@ -253,11 +254,11 @@ func (st story) facts() (facts []tocsin.Fact) {
 			facts = append(facts, tocsin.Fact{Name: name, Value: v})
 		}
 	}
-	add("From", some(4, st.endpoints))
-	add("Signals", some(6, st.signals))
-	add("Tactics", some(8, st.tactics))
-	add("Techniques", some(5, st.techniques))
-	add("Findings", some(5, st.findings))
-	add("Signs", some(5, st.indicators))
+	add("From", wording.Some(4, st.endpoints))
+	add("Signals", wording.Some(6, st.signals))
+	add("Tactics", wording.Some(8, st.tactics))
+	add("Techniques", wording.Some(5, st.techniques))
+	add("Findings", wording.Some(5, st.findings))
+	add("Signs", wording.Some(5, st.indicators))
 	return facts
 }

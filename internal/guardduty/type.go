@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/wording"
 )
 
 // A Type is a finding's type in its parts. The list of types grows, so that no
@@ -40,7 +41,7 @@ func ParseType(s string) Type {
 
 // String puts the parts together again.
 func (t Type) String() string {
-	s := t.Family + after(".", t.Mechanism) + after("!", t.Artifact)
+	s := t.Family + wording.After(".", t.Mechanism) + wording.After("!", t.Artifact)
 	if t.Resource != "" {
 		s = t.Resource + "/" + s
 	}

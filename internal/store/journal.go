@@ -38,14 +38,17 @@ func (tx *Tx) Redelivered(seqs []int64, at time.Time) error {
 		UPDATE event
 		SET deliveries = deliveries + 1
 		WHERE seq = $1
-		RETURNING source, account, region`,
+		RETURNING source, account, region, via, verdict`,
 		len(seqs), func(i int, args []any) []any {
 			return append(args, seqs[i])
 		}, func(_ int, r row) error {
-			var source, account, region string
-			err := r.Scan(&source, &account, &region)
+			var source, account, region, via, verdict string
+			err := r.Scan(&source, &account, &region, &via, &verdict)
 			tx.tallies.add(tallyVerdict, string(tocsin.Duplicate), "", 1, 0)
-			tx.heard(source, account, region, 0, ms)
+			tx.tallies.add(tallySource, source, "", 0, ms)
+			if tocsin.Pushed(via) && verdict != string(tocsin.Watched) {
+				tx.heardOf(account, region, 0, ms)
+			}
 			return err
 		})
 }
@@ -69,20 +72,21 @@ func (tx *Tx) Journal(events []*tocsin.Event, deliveries []string) error {
 	err = tx.db.inserts(`
 		INSERT INTO event (
 			seq, received_at, source, via, envelope, verdict, reason, did, rule, alert,
-			deliveries, size, type, account, region, level, chunk, start, delivery
+			deliveries, size, type, account, region, level, chunk, start, delivery, finding, version
 		)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)`,
 		"seq", len(events), func(i int, args []any) []any {
 			i = order[i]
 			ev, delivery := events[i], any(nil)
 			if d := deliveries[i]; d != "" {
 				delivery = []byte(d)
 			}
+			finding, version := versionOf(ev)
 			return append(args,
 				seqs[i], millis(ev.ReceivedAt), text(ev.Source), text(ev.Via), text(ev.Envelope),
 				text(string(ev.Verdict)), text(ev.Reason), text(ev.Did), text(ev.Rule), ev.Alert,
 				int64(max(1, ev.Deliveries)), int64(len(ev.Raw)), text(ev.Type), text(ev.Account), text(ev.Region),
-				int64(ev.Level), places[i].chunk, places[i].start, delivery)
+				int64(ev.Level), places[i].chunk, places[i].start, delivery, finding, version)
 		}, func(i int, seq int64) {
 			events[order[i]].Seq = seq
 		})
@@ -92,7 +96,10 @@ func (tx *Tx) Journal(events []*tocsin.Event, deliveries []string) error {
 	for _, ev := range events {
 		ms := millis(ev.ReceivedAt)
 		tx.tallies.add(tallyVerdict, text(string(ev.Verdict)), "", 1, 0)
-		tx.heard(text(ev.Source), text(ev.Account), text(ev.Region), 1, ms)
+		tx.tallies.add(tallySource, text(ev.Source), "", 1, ms)
+		if tocsin.Pushed(ev.Via) && ev.Verdict != tocsin.Watched { // that a place was heard is what AWS sent of it
+			tx.heardOf(text(ev.Account), text(ev.Region), 1, ms)
+		}
 		tx.tallies.received(ms, ev.Seq)
 	}
 	return nil
@@ -115,9 +122,8 @@ func (tx *Tx) seqs(n int) ([]any, error) {
 	return seqs, err
 }
 
-// heard tallies n events of a source about a place, where they name one.
-func (tx *Tx) heard(source, account, region string, n, at int64) {
-	tx.tallies.add(tallySource, source, "", n, at)
+// heardOf tallies n events about a place, where they name one.
+func (tx *Tx) heardOf(account, region string, n, at int64) {
 	if account != "" {
 		tx.tallies.add(tallyPlace, account, region, n, at)
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,9 @@ type postgresEngine struct {
 // for batches.
 const minConnections = 8
 
+// pingTimeout is how long a connection that was idle is given to prove itself.
+const pingTimeout = 5 * time.Second
+
 // openPostgres connects once, so that a wrong URL is told at the start. Errors of
 // pgx do not hold the password.
 func openPostgres(ctx context.Context, url string) (engine, error) {
@@ -34,6 +38,8 @@ func openPostgres(ctx context.Context, url string) (engine, error) {
 	if params := config.ConnConfig.RuntimeParams; params["application_name"] == "" {
 		params["application_name"] = "tocsin"
 	}
+	// A server that hangs does not keep the pool from closing: it waits for its pings.
+	config.PingTimeout = cmp.Or(config.PingTimeout, pingTimeout)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)

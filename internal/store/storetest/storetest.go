@@ -29,7 +29,7 @@ type promise struct {
 // Run checks the promises. open gives an empty store, and closes it when the
 // test ends.
 func Run(t *testing.T, open func(t *testing.T) *store.Store) {
-	for _, p := range slices.Concat(promises, ofTheClock, ofTheOutbox, ofPeople, ofReports) {
+	for _, p := range slices.Concat(promises, ofTheClock, ofTheOutbox, ofPeople, ofReports, ofPlaces, ofLatency) {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
 			p.test(t, open(t))
