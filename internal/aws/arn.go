@@ -1,11 +1,13 @@
 package aws
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
 
 	"github.com/tocsin-sec/tocsin/internal/secret"
+	"github.com/tocsin-sec/tocsin/internal/wording"
 )
 
 // An ARN names a resource of AWS
@@ -84,35 +86,15 @@ func (a ARN) In(s *Session) ARN {
 	return a
 }
 
-// partitions are the parts into which AWS is divided, by how their regions begin,
-// with where their services are
-// (https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html).
-var partitions = []struct{ regions, name, domain string }{
-	{"cn-", "aws-cn", "amazonaws.com.cn"},
-	{"us-gov-", "aws-us-gov", "amazonaws.com"},
-	{"us-iso-", "aws-iso", "c2s.ic.gov"},
-	{"us-isob-", "aws-iso-b", "sc2s.sgov.gov"},
-	{"eu-isoe-", "aws-iso-e", "cloud.adc-e.uk"},
-	{"us-isof-", "aws-iso-f", "csp.hci.ic.gov"},
-	{"eusc-", "aws-eusc", "amazonaws.eu"},
-}
-
 // PartitionOf is the partition that a region is in.
-func PartitionOf(region string) string {
-	for _, p := range partitions {
-		if strings.HasPrefix(region, p.regions) {
-			return p.name
-		}
-	}
-	return "aws"
+func PartitionOf(region string) string { return wording.Partition(region) }
+
+// domains are where the services of a partition are, if that is not amazonaws.com
+// (https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html).
+var domains = map[string]string{
+	"aws-cn": "amazonaws.com.cn", "aws-eusc": "amazonaws.eu",
+	"aws-iso": "c2s.ic.gov", "aws-iso-b": "sc2s.sgov.gov", "aws-iso-e": "cloud.adc-e.uk", "aws-iso-f": "csp.hci.ic.gov",
 }
 
 // DomainOf is under which name a region's services are.
-func DomainOf(region string) string {
-	for _, p := range partitions {
-		if strings.HasPrefix(region, p.regions) {
-			return p.domain
-		}
-	}
-	return "amazonaws.com"
-}
+func DomainOf(region string) string { return cmp.Or(domains[PartitionOf(region)], "amazonaws.com") }

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptrace"
 	"regexp"
@@ -23,6 +24,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/secret"
@@ -147,9 +149,10 @@ func (s Settings) load(client *http.Client) (aws.Config, error) {
 	}
 	// The mode is said, since one that the environment says may ask the machine's
 	// metadata here. The metadata's own client stays as it is: it knows how long to
-	// wait where there is none.
+	// wait where there is none. What the SDK would write to the standard error by
+	// itself is no line of our log, and comes again in errors.
 	loaded, err := config.LoadDefaultConfig(context.Background(), config.WithRegion(s.Region), config.WithRetryer(once),
-		config.WithDefaultsMode(aws.DefaultsModeStandard), config.WithAppID("tocsin"))
+		config.WithDefaultsMode(aws.DefaultsModeStandard), config.WithAppID("tocsin"), config.WithLogger(logging.Nop{}))
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("credentials of AWS: %w", err)
 	}
@@ -217,8 +220,17 @@ func (w witness) Do(r *http.Request) (*http.Response, error) {
 	if left, ok := r.Context().Value(witnessed{}).(*atomic.Bool); ok {
 		r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{WroteHeaders: func() { left.Store(true) }}))
 	}
+	if r.Body != nil && r.ContentLength > 0 {
+		r.Body = readOnly{r.Body}
+	}
 	return w.client.Do(r)
 }
+
+// readOnly is a body without WriteTo. The SDK closes a body as soon as there is an
+// answer, net/http looks after that whether the body is at its end, and the SDK's
+// WriteTo calls that an error: net/http then closes the connection, while the answer is
+// being read. Read says that it is at its end.
+type readOnly struct{ io.ReadCloser }
 
 // Witness gives a context in which left tells whether a request was sent to the
 // service. Requests for credentials are none.

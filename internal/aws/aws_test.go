@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -136,6 +137,7 @@ func TestClasses(t *testing.T) {
 		{429, "SomethingNew", false, ""},
 		{403, "AccessDeniedException", true, "allow sqs:SendMessage on arn:aws:sqs:eu-west-1:111122223333:alerts to the role that tocsin runs as"},
 		{400, "KMS.AccessDeniedException", true, "allow sqs:SendMessage"},
+		{400, "AWS.SimpleQueueService.NonExistentQueue", true, "400 AWS.SimpleQueueService.NonExistentQueue: in its own words; make arn:aws:sqs:eu-west-1:111122223333:alerts"},
 		{400, "QueueDoesNotExist", true, "make arn:aws:sqs:eu-west-1:111122223333:alerts, or name the right one"},
 		{403, "InvalidClientTokenId", true, "correct the credentials"},
 		{403, "SignatureDoesNotMatch", true, "or the clock"},
@@ -300,6 +302,47 @@ func TestTheDefaultChain(t *testing.T) {
 	err := deliver(t.Context(), opened(t, aws.Settings{EndpointURL: s.URL}))
 	if err == nil || notify.IsPermanent(err) || !strings.Contains(err.Error(), "credentials: ") || !strings.Contains(err.Error(), "give tocsin a role") {
 		t.Errorf("with none anywhere: %v, want an error that says what to do", err)
+	}
+}
+
+// A refusal without a code is none of AWS's: it comes from something on the way.
+func TestAnAnswerOfAProxy(t *testing.T) {
+	t.Parallel()
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "forbidden by the policy of the house", http.StatusForbidden)
+	}))
+	t.Cleanup(proxy.Close)
+	err := deliver(t.Context(), opened(t, aws.Settings{EndpointURL: proxy.URL, AccessKeyID: awstest.KeyID, SecretAccessKey: secret.New(awstest.Secret)}))
+	if err == nil || !strings.Contains(err.Error(), "403") || !strings.Contains(err.Error(), "proxy") || !strings.Contains(err.Error(), "sqs:SendMessage") {
+		t.Errorf("Refused = %v, want one that says where to look", err)
+	}
+}
+
+// What the SDK says by itself is no JSON, and would be in the middle of a log that is.
+func TestTheSDKWritesNothingByItself(t *testing.T) {
+	metadata := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "no", http.StatusForbidden) // of which the SDK warns
+	}))
+	t.Cleanup(metadata.Close)
+	for _, name := range []string{"AWS_PROFILE", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED"} {
+		t.Setenv(name, "")
+	}
+	nowhere := filepath.Join(t.TempDir(), "none")
+	t.Setenv("AWS_CONFIG_FILE", nowhere)
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", nowhere)
+	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata.URL)
+	written, err := os.CreateTemp(t.TempDir(), "stderr")
+	if err != nil {
+		t.Fatal(err)
+	}
+	was := os.Stderr
+	os.Stderr = written
+	defer func() { os.Stderr = was }()
+	if err := deliver(t.Context(), opened(t, aws.Settings{EndpointURL: metadata.URL})); err == nil {
+		t.Error("without credentials: no error")
+	}
+	if text, err := os.ReadFile(written.Name()); err != nil || len(text) > 0 {
+		t.Errorf("the SDK wrote %q, %v", text, err)
 	}
 }
 

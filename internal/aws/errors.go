@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go"
@@ -136,7 +137,16 @@ func (s *Session) RefusedEntry(call Call, code, message string, ours bool) error
 
 // judged makes the error of a fault.
 func (s *Session) judged(call Call, f fault, status, code, message string) error {
-	text := s.Kind + ": " + s.Clean(joined(status, code, message))
+	text := s.Clean(joined(status, code, message))
+	if f != unknown && f != unknowable {
+		// A code that is known is no address of anybody's.
+		text = strings.Replace(text, notify.Defang(code), code, 1)
+	}
+	text = s.Kind + ": " + text
+	if f == passing {
+		return errors.New(text)
+	}
+	text = strings.TrimSuffix(text, ".") // more follows
 	if f == unbelieved && mistimed.MatchString(message) {
 		return errors.New(text + "; correct the clock of this machine") // the credentials may be good
 	}
@@ -146,8 +156,6 @@ func (s *Session) judged(call Call, f fault, status, code, message string) error
 		text += "; allow " + call.Action + " on " + call.Resource + " to " + s.who()
 	}
 	switch f {
-	case passing:
-		return errors.New(text)
 	case stale:
 		s.cached.Invalidate()
 		return errors.New(text + "; new credentials are fetched")
@@ -156,6 +164,9 @@ func (s *Session) judged(call Call, f fault, status, code, message string) error
 	case unbelieved:
 		text += "; correct the credentials, or the clock"
 	case unknown:
+		if code == "" {
+			text += ": AWS gives a code with what it refuses; look whether a proxy or a firewall answered"
+		}
 		return notify.Permanent(blames{errors.New(text + " (" + call.Action + " on " + call.Resource + ")")})
 	case unknowable:
 		text += " (" + call.Action + " on " + call.Resource + ")"
@@ -184,6 +195,19 @@ func joined(status, code, message string) string {
 		text += ": " + message
 	}
 	return text
+}
+
+// slowly is how long what nobody but an operator mends is left alone.
+const slowly = 30 * time.Second
+
+// Patience is how long to leave alone, at least, what failed with err of
+// [Session.Refused].
+func Patience(err error) time.Duration {
+	if notify.IsPermanent(err) {
+		return slowly
+	}
+	wait, _ := notify.RetryAfter(err)
+	return wait
 }
 
 // Answered reports whether the service said that it did not do what it was asked.

@@ -38,7 +38,8 @@ type Collector interface {
 type Env struct {
 	// Name is the source's name in the configuration.
 	Name string
-	Log  *slog.Logger
+	// Log is that of the whole server: a line says which source it is of.
+	Log *slog.Logger
 	// Now is the clock.
 	Now func() time.Time
 	// HTTP is for requests going out. It has a timeout.

@@ -94,11 +94,5 @@ func (d *Door) Deliver(ctx context.Context, events ...tocsin.Event) ([]tocsin.Re
 	return receipts, err
 }
 
-// Status says how the source stands: it is ready whenever the server is.
-func (d *Door) Status(context.Context) Status {
-	st := Status{State: "ok"}
-	if fact, ok := d.Strangers(); ok {
-		st.Lines = append(st.Lines, fact)
-	}
-	return st
-}
+// Status says how the source stands.
+func (d *Door) Status(context.Context) Status { return d.Standing() }

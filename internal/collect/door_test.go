@@ -1,6 +1,7 @@
 package collect_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -116,5 +117,57 @@ func TestADoorThatIsFullOrClosedTakesNothing(t *testing.T) {
 			t.Errorf("once they are done: %v", err)
 		}
 		cancel()
+	})
+}
+
+// A disk that is full shows on the Sources page at those who push as well.
+func TestADoorWhoseEventsAreNotKeptIsFailing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d, err := collect.NewDoor(doorEnv(nil), secret.New("0123456789abcdef"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var full error
+		go func() {
+			_ = d.Run(ctx, func(ctx context.Context, events ...tocsin.Event) ([]tocsin.Receipt, error) {
+				return make([]tocsin.Receipt, len(events)), cmp.Or(full, ctx.Err())
+			})
+		}()
+		synctest.Wait()
+		stands := func(when, state string, says ...string) {
+			t.Helper()
+			st := d.Status(t.Context())
+			if st.State != state || (len(says) > 0) != (len(st.Lines) > 0) {
+				t.Errorf("%s: %+v, want %s", when, st, state)
+				return
+			}
+			for _, part := range says {
+				if !strings.Contains(st.Lines[0].Value, part) {
+					t.Errorf("%s: %q, want %q in it", when, st.Lines[0].Value, part)
+				}
+			}
+		}
+		deliver := func(ctx context.Context) { _, _ = d.Deliver(ctx, tocsin.Event{}) }
+		deliver(t.Context())
+		stands("while all is kept", "ok")
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		deliver(gone)
+		stands("when a sender left", "ok")
+		full = errors.New("database or disk is full")
+		began := time.Now().UTC().Format(time.RFC3339)
+		for range 3 {
+			deliver(t.Context())
+			time.Sleep(time.Minute)
+		}
+		stands("meanwhile", "failing", "failing since "+began, "disk is full", "come again")
+		time.Sleep(time.Hour)
+		stands("when nobody came again", "ok", "disk is full")
+		full = nil
+		deliver(t.Context())
+		stands("once it is kept", "ok")
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tocsin-sec/tocsin"
@@ -33,6 +34,7 @@ type Inlet struct {
 	under sync.WaitGroup // calls of sink
 
 	strangers strangers
+	unkept    unkept
 }
 
 // Errors of an Inlet that callers ask for by name.
@@ -92,7 +94,25 @@ func (in *Inlet) Hand(ctx context.Context, events ...tocsin.Event) ([]tocsin.Rec
 		return nil, ErrStopped
 	}
 	defer in.under.Done()
-	return sink(ctx, events...)
+	receipts, err := sink(ctx, events...)
+	in.unkept.note(err, in.env.Now)
+	return receipts, err
+}
+
+// Standing says how the source stands: it is ready whenever the server is, and failing
+// while what it is sent cannot be kept.
+func (in *Inlet) Standing() Status {
+	st := Status{State: "ok"}
+	if fact, lately, ok := in.unkept.fact(in.env.Now()); ok {
+		st.Lines = append(st.Lines, fact)
+		if lately {
+			st.State = "failing"
+		}
+	}
+	if fact, ok := in.Strangers(); ok {
+		st.Lines = append(st.Lines, fact)
+	}
+	return st
 }
 
 // Ready reports whether there is a sink: Run was called and goes on.
@@ -164,6 +184,49 @@ func (in *Inlet) Strangers() (fact tocsin.Fact, ok bool) {
 		Name:  "Wrong tokens",
 		Value: fmt.Sprintf("%d since the start, last %s", s.total, s.last.UTC().Format(time.RFC3339)),
 	}, true
+}
+
+// unkept is whether the sink keeps what it is handed.
+type unkept struct {
+	failing atomic.Bool // there is an err; written with mu held
+
+	mu          sync.Mutex // guards what follows
+	since, last time.Time
+	err         error // of the last time; nil once it keeps again
+}
+
+// lately is for how long a source whose senders do not come again is held to be failing.
+const lately = 5 * time.Minute
+
+// note takes note of what the sink said. A sender that leaves is not the sink's fault.
+// While nothing fails it costs next to nothing.
+func (u *unkept) note(err error, now func() time.Time) {
+	if err == nil && !u.failing.Load() || errors.Is(err, context.Canceled) {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	at := now()
+	if u.err == nil {
+		u.since = at
+	}
+	u.last, u.err = at, err
+	u.failing.Store(err != nil)
+}
+
+// fact is why and since when nothing is kept; ok is false if that is not so, or not
+// known to be.
+func (u *unkept) fact(now time.Time) (fact tocsin.Fact, recent, ok bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.err == nil {
+		return tocsin.Fact{}, false, false
+	}
+	return tocsin.Fact{
+		Name: "Journal",
+		Value: "failing since " + u.since.UTC().Format(time.RFC3339) + ", last at " + u.last.UTC().Format(time.RFC3339) +
+			": " + u.err.Error() + "; senders are told to come again",
+	}, now.Sub(u.last) < lately, true
 }
 
 type strangers struct {

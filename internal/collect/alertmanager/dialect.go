@@ -43,7 +43,7 @@ func (dialect) Read(source string, raw []byte, _ func() (tocsin.Detection, bool)
 	status := "firing"
 	if a.resolved {
 		status = "resolved"
-		d.Intent, d.Over, d.OverReason = tocsin.IntentClose, true, string(tocsin.ReasonRecovered)
+		d.End(tocsin.ReasonRecovered)
 	}
 	return collect.Reading{Detection: d, Steps: []tocsin.Fact{
 		{Name: "status", Value: status},

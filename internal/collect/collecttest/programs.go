@@ -13,16 +13,19 @@ import (
 	"time"
 )
 
-// Program is where one of Prometheus's programs is that `make deps` installs:
-// amtool, Alertmanager. A test that needs one fails where it is not there.
+// Program is where a program is that `make deps` installs: amtool, Alertmanager,
+// moto_server, kinesalite. A test that needs one fails where it is not there.
 func Program(t testing.TB, names ...string) string {
 	t.Helper()
+	cache, _ := os.UserCacheDir() // without one there is only the path
 	for _, name := range names {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
+		for _, at := range []string{name, filepath.Join(cache, "tocsin-test", "bin", name)} {
+			if path, err := exec.LookPath(at); err == nil {
+				return path
+			}
 		}
 	}
-	t.Fatalf("%s is not in PATH: run make deps, or sudo apt-get install prometheus-alertmanager", strings.Join(names, " or "))
+	t.Fatalf("%s is not in PATH: run make deps", strings.Join(names, " or "))
 	return ""
 }
 
@@ -56,6 +59,47 @@ func Free(t testing.TB) string {
 	return l.Addr().String()
 }
 
+// Moto runs moto_server, which others take for AWS in their tests
+// (https://docs.getmoto.org), until the test ends, and gives its address. The server is
+// the test's alone.
+func Moto(t testing.TB) (url string) {
+	t.Helper()
+	address := Free(t)
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	Serve(t, Program(t, "moto_server"), "-H", host, "-p", port)
+	url = "http://" + address
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	Until(ctx, t, "moto_server does not answer", func() bool {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/moto-api/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			return false
+		}
+		return resp.Body.Close() == nil
+	})
+	return url
+}
+
+// Until returns once done is true: for what another program does, which has a time of
+// its own. Where ctx ends before, the test fails with otherwise.
+func Until(ctx context.Context, t testing.TB, otherwise string, done func() bool) {
+	t.Helper()
+	for !done() {
+		select {
+		case <-ctx.Done():
+			t.Fatal(otherwise)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
 // Alertmanager runs the real one with that configuration until the test ends. post
 // gives it an alert, as JSON, and returns once it has it.
 func Alertmanager(t testing.TB, config string) (post func(alert string)) {
@@ -71,23 +115,18 @@ func Alertmanager(t testing.TB, config string) (post func(alert string)) {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		for {
+		Until(ctx, t, "Alertmanager takes no alerts", func() bool {
 			r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+address+"/api/v2/alerts", strings.NewReader("["+alert+"]"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			r.Header.Set("Content-Type", "application/json")
-			if resp, err := http.DefaultClient.Do(r); err == nil {
-				_ = resp.Body.Close()
-				if resp.StatusCode == http.StatusOK {
-					return
-				}
+			resp, err := http.DefaultClient.Do(r)
+			if err != nil {
+				return false
 			}
-			select { // until it listens
-			case <-ctx.Done():
-				t.Fatal("Alertmanager takes no alerts")
-			case <-time.After(20 * time.Millisecond):
-			}
-		}
+			_ = resp.Body.Close()
+			return resp.StatusCode == http.StatusOK
+		})
 	}
 }

@@ -58,7 +58,7 @@ func (dialect) Read(source string, raw []byte, _ func() (tocsin.Detection, bool)
 			d.Title += ": " + plain.Prose(line, maxTitle)
 		}
 	case alive:
-		d.Intent, d.Over, d.OverReason = tocsin.IntentClose, true, string(tocsin.ReasonRecovered)
+		d.End(tocsin.ReasonRecovered)
 	case noted:
 		d.Intent, d.Level = tocsin.IntentUpdate, tocsin.Unknown
 	case started:

@@ -52,7 +52,7 @@ func (dialect) Read(source string, raw []byte, _ func() (tocsin.Detection, bool)
 	case "acknowledge":
 		d.Intent = tocsin.IntentAcknowledge
 	case "resolve":
-		d.Intent, d.Over, d.OverReason = tocsin.IntentClose, true, string(tocsin.ReasonRecovered)
+		d.End(tocsin.ReasonRecovered)
 	default:
 		return r, errors.New("event_action: none of trigger, acknowledge and resolve")
 	}

@@ -312,9 +312,9 @@ func (s *source) Status(ctx context.Context) collect.Status {
 		worst("failing")
 		st.Lines = append(st.Lines, tocsin.Fact{Name: "Signing certificate", Value: err.Error()})
 	}
-	if fact, ok := s.Strangers(); ok {
-		st.Lines = append(st.Lines, fact)
-	}
+	standing := s.Standing()
+	worst(standing.State)
+	st.Lines = append(st.Lines, standing.Lines...)
 	return st
 }
 

@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -20,8 +21,15 @@ import (
 	"time"
 
 	"github.com/tocsin-sec/tocsin/internal/aws"
+	"github.com/tocsin-sec/tocsin/internal/aws/sigv4test"
 	"github.com/tocsin-sec/tocsin/internal/notify/notifytest"
 	"github.com/tocsin-sec/tocsin/internal/secret"
+)
+
+// The credentials.
+const (
+	KeyID  = sigv4test.KeyID
+	Secret = sigv4test.Secret
 )
 
 // A Server is all of the services. It is safe for concurrent use.
@@ -36,7 +44,7 @@ type Server struct {
 	calls   []Call
 	taken   []notifytest.Taken
 	seen    int // requests, answered or not
-	known   map[string]credential
+	known   map[string]sigv4test.Credential
 	lasting time.Duration // of sessions
 	roles   map[string]string
 	places
@@ -89,7 +97,7 @@ type Call struct {
 func New(t testing.TB) *Server {
 	t.Helper()
 	s := &Server{
-		release: make(chan struct{}), known: map[string]credential{KeyID: {secret: Secret}}, lasting: time.Hour, roles: map[string]string{},
+		release: make(chan struct{}), known: map[string]sigv4test.Credential{KeyID: {Secret: Secret}}, lasting: time.Hour, roles: map[string]string{},
 		places: places{
 			groups: map[string]bool{"/tocsin/alerts": true}, streams: map[string]bool{}, executions: map[string][2]string{},
 			tasks: map[string][2]string{}, deduplicated: map[string]map[string]string{},
@@ -243,8 +251,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.seen++
-	sc, forgedErr := verify(r, body, func(key string) (credential, bool) { c, ok := s.known[key]; return c, ok }, time.Now())
-	m, known := models()[sc.service]
+	sc, forgedErr := sigv4test.Verify(r, body, func(key string) (sigv4test.Credential, bool) { c, ok := s.known[key]; return c, ok }, time.Now())
+	m, known := models()[sc.Service]
 	var (
 		name  string
 		input map[string]any
@@ -260,16 +268,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.scripted(w, r, m, a)
 		return
 	}
-	if f, ok := forged(forgedErr); ok {
-		refuse(w, m, &refusal{status: http.StatusForbidden, code: f.code, message: f.message})
+	if f, ok := errors.AsType[sigv4test.Forgery](forgedErr); ok {
+		refuse(w, m, &refusal{status: http.StatusForbidden, code: f.Code, message: f.Message})
 		return
 	}
 	if !known || err != nil {
-		refuse(w, m, bad("ValidationException", "%s: %v", sc.service, err))
+		refuse(w, m, bad("ValidationException", "%s: %v", sc.Service, err))
 		return
 	}
-	do := operations[sc.service+":"+name]
-	call := &Call{Service: sc.service, Operation: name, Region: sc.region, Input: input, Header: r.Header.Clone(), KeyID: sc.key}
+	do := operations[sc.Service+":"+name]
+	call := &Call{Service: sc.Service, Operation: name, Region: sc.Region, Input: input, Header: r.Header.Clone(), KeyID: sc.Key}
 	out, refused := do(s, call)
 	s.calls = append(s.calls, *call)
 	if refused != nil {

@@ -1,25 +1,22 @@
 package awstest
 
 import (
-	"context"
 	"io"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/tocsin-sec/tocsin/internal/aws"
+	"github.com/tocsin-sec/tocsin/internal/collect/collecttest"
 	"github.com/tocsin-sec/tocsin/internal/notify/notifytest"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
 
-// MotoVariable names the environment variable that says where moto_server is.
+// MotoVariable names the environment variable that has the tests with moto run.
 const MotoVariable = "TOCSIN_MOTO"
 
 // A Moto is a server of moto's, which others take for AWS in their tests
@@ -33,64 +30,17 @@ type Moto struct {
 	Settings aws.Settings
 }
 
-// StartMoto starts moto_server on a free port; it ends with the test. Without
-// TOCSIN_MOTO the test is skipped.
+// StartMoto starts moto_server; it ends with the test. Without TOCSIN_MOTO the test is
+// skipped.
 func StartMoto(t *testing.T) *Moto {
 	t.Helper()
-	path := os.Getenv(MotoVariable)
-	if path == "" {
-		t.Skipf("set %s to the path of moto_server (pip install 'moto[server]==5.2.1'), or run scripts/moto.sh", MotoVariable)
+	if os.Getenv(MotoVariable) == "" {
+		t.Skipf("set %s, or run scripts/moto.sh: it starts a server for each of the services, which takes seconds", MotoVariable)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = l.Close()
-	ctx, cancel := context.WithCancel(context.Background())
-	server := exec.CommandContext(ctx, path, "-H", "127.0.0.1", "-p", port)
-	server.Stdout, server.Stderr = io.Discard, io.Discard
-	if err := server.Start(); err != nil {
-		cancel()
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cancel()
-		_ = server.Wait()
-	})
-	m := &Moto{URL: "http://" + address}
-	m.await(t)
+	m := &Moto{URL: collecttest.Moto(t)}
 	m.Settings = aws.Settings{EndpointURL: m.URL, AccessKeyID: KeyID, SecretAccessKey: secret.New(Secret), Region: Region}
 	m.Config = sdk.Config{Region: Region, BaseEndpoint: &m.URL, Credentials: credentials.NewStaticCredentialsProvider(KeyID, Secret, "")}
 	return m
-}
-
-// await returns once the server answers.
-func (m *Moto) await(t *testing.T) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.URL+"/moto-api/", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if resp, err := http.DefaultClient.Do(req); err == nil {
-			_ = resp.Body.Close()
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatal("moto_server did not answer within a minute")
-		case <-tick.C:
-		}
-	}
 }
 
 // Ask makes a request by hand, for services of which there is no client here, and

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tocsin-sec/tocsin/internal/aws"
+	"github.com/tocsin-sec/tocsin/internal/aws/sigv4test"
 )
 
 // Region and Account are where everything of the tests is.
@@ -66,12 +67,12 @@ func (s *Server) assumeRole(call *Call) (any, *refusal) {
 		return nil, &refusal{status: http.StatusForbidden, code: "AccessDenied", message: "User: arn:aws:iam::" + Account + ":user/tocsin is not authorized to perform: sts:AssumeRole on resource: " + role}
 	}
 	n := len(s.known)
-	id, c := fmt.Sprintf("ASIAEXAMPLE%09d", n), credential{
-		secret: fmt.Sprintf("session-secret-%024d", n), token: fmt.Sprintf("session-token-%064d", n), ends: time.Now().Add(s.lasting),
+	id, c := fmt.Sprintf("ASIAEXAMPLE%09d", n), sigv4test.Credential{
+		Secret: fmt.Sprintf("session-secret-%024d", n), Token: fmt.Sprintf("session-token-%064d", n), Ends: time.Now().Add(s.lasting),
 	}
 	s.known[id] = c
 	return fmt.Sprintf(`<Credentials><AccessKeyId>%s</AccessKeyId><SecretAccessKey>%s</SecretAccessKey><SessionToken>%s</SessionToken><Expiration>%s</Expiration></Credentials><AssumedRoleUser><Arn>%s</Arn><AssumedRoleId>x:y</AssumedRoleId></AssumedRoleUser>`,
-		id, c.secret, c.token, c.ends.UTC().Format(time.RFC3339), escaped(role)), nil
+		id, c.Secret, c.Token, c.Ends.UTC().Format(time.RFC3339), escaped(role)), nil
 }
 
 // messageForm are the characters that SQS takes, those of XML 1.0.

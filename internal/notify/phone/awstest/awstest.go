@@ -3,10 +3,6 @@
 package awstest
 
 import (
-	"bytes"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -19,14 +15,15 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/tocsin-sec/tocsin/internal/aws/sigv4test"
 	"github.com/tocsin-sec/tocsin/internal/notify/phone"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
 
-// The credentials, as in the examples of AWS's documentation.
+// The credentials, and where they are used.
 const (
-	KeyID  = "AKIAIOSFODNN7EXAMPLE"
-	Secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+	KeyID  = sigv4test.KeyID
+	Secret = sigv4test.Secret
 	Region = "eu-west-1"
 )
 
@@ -132,7 +129,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "SerializationException", "Content-Type "+r.Header.Get("Content-Type"))
 		return
 	}
-	if err := Verify(r, body); err != nil {
+	if err := verify(r, body); err != nil {
 		refuse(w, http.StatusBadRequest, "InvalidSignatureException", err.Error())
 		return
 	}
@@ -250,54 +247,13 @@ func (m member) check(value any) error {
 	return nil
 }
 
-var authorization = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/]+)/([0-9]{8})/([^/]+)/sms-voice/aws4_request, SignedHeaders=([a-z0-9;-]+), Signature=([0-9a-f]{64})$`)
-
-// Verify checks the signature of a request whose body was read
-// (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html).
-func Verify(r *http.Request, body []byte) error {
-	found := authorization.FindStringSubmatch(r.Header.Get("Authorization"))
-	if found == nil {
-		return fmt.Errorf("header Authorization is %q", r.Header.Get("Authorization"))
+// verify checks the signature of a request whose body was read.
+func verify(r *http.Request, body []byte) error {
+	sc, err := sigv4test.Verify(r, body, func(key string) (sigv4test.Credential, bool) {
+		return sigv4test.Credential{Secret: Secret}, key == KeyID
+	})
+	if err == nil && (sc.Region != Region || sc.Service != "sms-voice") {
+		err = fmt.Errorf("it is signed for %s in %s", sc.Service, sc.Region)
 	}
-	key, date, region, names, signature := found[1], found[2], found[3], found[4], found[5]
-	stamp := r.Header.Get("X-Amz-Date")
-	if key != KeyID || region != Region || !strings.HasPrefix(stamp, date+"T") {
-		return fmt.Errorf("credential %s/%s/%s of %s", key, date, region, stamp)
-	}
-	signed := strings.Split(names, ";")
-	for _, must := range []string{"host", "x-amz-date", "x-amz-target", "content-type"} {
-		if !slices.Contains(signed, must) {
-			return fmt.Errorf("header %s is not signed", must)
-		}
-	}
-	var canonical bytes.Buffer
-	fmt.Fprintf(&canonical, "%s\n%s\n%s\n", r.Method, r.URL.EscapedPath(), r.URL.RawQuery)
-	for _, name := range signed {
-		value := strings.Join(r.Header.Values(name), ",")
-		switch name {
-		case "host":
-			value = r.Host
-		case "content-length":
-			value = fmt.Sprint(r.ContentLength)
-		}
-		fmt.Fprintf(&canonical, "%s:%s\n", name, strings.TrimSpace(value))
-	}
-	fmt.Fprintf(&canonical, "\n%s\n%s", names, digest(body))
-	scope := date + "/" + region + "/sms-voice/aws4_request"
-	text := "AWS4-HMAC-SHA256\n" + stamp + "\n" + scope + "\n" + digest(canonical.Bytes())
-	mac := []byte("AWS4" + Secret)
-	for _, part := range []string{date, region, "sms-voice", "aws4_request", text} {
-		h := hmac.New(sha256.New, mac)
-		_, _ = io.WriteString(h, part)
-		mac = h.Sum(nil)
-	}
-	if hex.EncodeToString(mac) != signature {
-		return fmt.Errorf("the request signature we calculated does not match the signature you provided")
-	}
-	return nil
-}
-
-func digest(b []byte) string {
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
+	return err
 }
