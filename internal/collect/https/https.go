@@ -117,23 +117,23 @@ func (s *source) serve(w http.ResponseWriter, r *http.Request) *refusal {
 	if err != nil {
 		return unread(err)
 	}
-	defer body.Release()
 	events, refused := s.events(r, body.Bytes)
 	if refused != nil {
+		body.Release()
 		return refused
 	}
 	select {
 	case s.places <- struct{}{}:
-		defer func() { <-s.places }()
 	default:
+		body.Release()
 		return busy("too many requests are waiting")
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
-	var receipts []tocsin.Receipt
-	if len(events) > 0 {
-		receipts, err = s.Hand(ctx, events...)
-	}
+	receipts, err := s.hand(ctx, events, func() {
+		body.Release()
+		<-s.places
+	})
 	if err != nil {
 		if !errors.Is(err, collect.ErrStopped) {
 			s.env.Log.ErrorContext(ctx, "events not kept", slog.String("source", s.env.Name), slog.Any("err", err))
@@ -142,6 +142,36 @@ func (s *source) serve(w http.ResponseWriter, r *http.Request) *refusal {
 	}
 	accept(w, receipts)
 	return nil
+}
+
+// hand hands events to the sink and waits for it until ctx ends. A sink that is not
+// done by then, as one whose disk hangs, goes on: the events are kept or not, and
+// known as a redelivery when the sender, who is told to come again, does. release is
+// called once it is done with them.
+func (s *source) hand(ctx context.Context, events []tocsin.Event, release func()) ([]tocsin.Receipt, error) {
+	if len(events) == 0 {
+		release()
+		return nil, nil
+	}
+	var receipts []tocsin.Receipt
+	kept := make(chan error, 1)
+	go func() {
+		var err error
+		receipts, err = s.Hand(ctx, events...)
+		release()
+		kept <- err
+	}()
+	select {
+	case err := <-kept:
+		return receipts, err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-kept: // in the same moment
+		return receipts, err
+	default:
+		return nil, fmt.Errorf("no answer of the store: %w", ctx.Err())
+	}
 }
 
 // admits reports whether the request carries the token.
@@ -298,11 +328,7 @@ func write(w http.ResponseWriter, status int, v any) {
 
 // Status says how the source stands: it is ready whenever the server is.
 func (s *source) Status(context.Context) collect.Status {
-	st := collect.Status{State: "ok"}
-	if fact, ok := s.Strangers(); ok {
-		st.Lines = append(st.Lines, fact)
-	}
-	return st
+	return s.Standing()
 }
 
 // Describe tells how to send events here.

@@ -1,6 +1,7 @@
 package https_test
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -8,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -299,17 +302,111 @@ func TestStoreDown(t *testing.T) {
 // An API destination gives up after five seconds, so it is told before.
 func TestSlowStoreIsAnsweredInTime(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		h, _ := running(t, https.Config{}, func(ctx context.Context, _ ...tocsin.Event) ([]tocsin.Receipt, error) {
+	for _, tt := range []struct {
+		name string
+		sink collect.Sink
+	}{
+		{"one that gives up", func(ctx context.Context, _ ...tocsin.Event) ([]tocsin.Receipt, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
+		}},
+		{"one that hangs, and keeps the event in the end", func(context.Context, ...tocsin.Event) ([]tocsin.Receipt, error) {
+			time.Sleep(time.Minute)
+			return []tocsin.Receipt{{}}, nil
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h, _ := running(t, https.Config{}, tt.sink)
+				start := time.Now()
+				w := post(h, inPath, `{}`)
+				if took := time.Since(start); w.Code != 503 || took >= 5*time.Second || w.Header().Get("Retry-After") != "5" {
+					t.Errorf("answer %d after %v, Retry-After %q; want 503 before 5s", w.Code, took, w.Header().Get("Retry-After"))
+				}
+			})
 		})
-		start := time.Now()
-		w := post(h, inPath, `{}`)
-		if took := time.Since(start); w.Code != 503 || took >= 5*time.Second {
-			t.Errorf("answer %d after %v, want 503 before 5s", w.Code, took)
+	}
+}
+
+// What a sink that hangs has in hand stays as it is, and counts as waiting.
+func TestEventsOfAnAbandonedRequestAreTheSinksUntilItIsDone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		got := make(chan string, 1)
+		h, _ := running(t, https.Config{MaxRequests: 1}, func(_ context.Context, events ...tocsin.Event) ([]tocsin.Receipt, error) {
+			time.Sleep(time.Minute)
+			got <- string(events[0].Raw)
+			return []tocsin.Receipt{{}}, nil
+		})
+		post(h, inPath, `{"first":"event"}`)
+		if w := post(h, inPath, `{"second":1}`); w.Code != 503 || !strings.Contains(w.Body.String(), "too many requests") {
+			t.Errorf("another meanwhile: answer %d %s", w.Code, w.Body)
+		}
+		if raw := <-got; raw != `{"first":"event"}` {
+			t.Errorf("in the end the sink has %s", raw)
+		}
+		synctest.Wait()
+		if w := post(h, inPath, ``); w.Code != 400 {
+			t.Errorf("afterwards: answer %d", w.Code)
 		}
 	})
+}
+
+// The request is as EventBridge sends it; "Connection: close" and "Range" are part of
+// it.
+func TestAnAPIDestination(t *testing.T) {
+	t.Parallel()
+	recorded, err := os.ReadFile("testdata/api-destination.request.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	basic := httptest.NewRequest(http.MethodPost, "/", nil)
+	basic.SetBasicAuth("eventbridge", collecttest.Token)
+	for _, tt := range []struct {
+		name   string
+		config https.Config
+		auth   string
+		want   int
+	}{
+		{"with an API key", https.Config{}, "X-Api-Key: " + collecttest.Token, 202},
+		{"with an API key in a header of one's own", https.Config{Header: "x-tocsin-key"}, "X-Tocsin-Key: " + collecttest.Token, 202},
+		{"with basic authentication", https.Config{}, "Authorization: " + basic.Header.Get("Authorization"), 202},
+		{"with a wrong API key", https.Config{}, "X-Api-Key: EXAMPLE-SECRET", 401},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var j journal
+			h, _ := running(t, tt.config, j.take)
+			server := httptest.NewServer(h)
+			defer server.Close()
+			request := strings.Replace(string(recorded), "/ingest/eventbridge/TOKEN", "/in/api", 1)
+			request = strings.Replace(request, "X-Api-Key: EXAMPLE-SECRET", tt.auth, 1)
+			conn, err := net.Dial("tcp", server.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if _, err := conn.Write([]byte(request)); err != nil {
+				t.Fatal(err)
+			}
+			answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer answer.Body.Close()
+			if answer.StatusCode != tt.want || !answer.Close {
+				t.Errorf("answer %s, closes %t; want %d, and the connection closed as asked", answer.Status, answer.Close, tt.want)
+			}
+			if tt.want != 202 {
+				return
+			}
+			_, body, _ := strings.Cut(request, "\r\n\r\n")
+			if len(j.events) != 1 || string(j.events[0].Raw) != body || j.events[0].Envelope != "c547bc5c-fd81-561c-46da-a8fd52ca15e1" || j.events[0].Unreadable != "" {
+				t.Errorf("events %.300v", j.events)
+			}
+		})
+	}
 }
 
 func TestTooManyAtOnce(t *testing.T) {
