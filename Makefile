@@ -15,7 +15,7 @@ FUZZTIME ?= 1m
 .DEFAULT_GOAL := build
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/tocsin ./cmd/tocsin
+	CGO_ENABLED=0 $(GO) build -tags lambda.norpc -trimpath -ldflags '$(LDFLAGS)' -o bin/tocsin ./cmd/tocsin
 
 demo: build
 	@./bin/tocsin demo $(ARGS)
