@@ -34,6 +34,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/tocsin-sec/tocsin/internal/collect/sns/snstest"
+	"github.com/tocsin-sec/tocsin/internal/lambda/lambdatest"
 )
 
 var update = flag.Bool("update", false, "write what the scripts compare with anew")
@@ -55,6 +56,7 @@ func TestMain(m *testing.M) {
 //	sns pem FILE                                writes the certificate that SNS signs with
 //	[!] sns confirm|notify|forge TOPIC URL [FILE]
 //	aws                       what is asked of AWS by HTTPS is answered here from now on
+//	lambda begin|invoke|refused                 what is started from now on is an AWS Lambda function
 //	hangup                    sends SIGHUP to the command that runs in the background
 //	age-schema DIR            makes the database in DIR one of a newer tocsin
 //	sums                      checks that the demo's last line adds up
@@ -74,12 +76,14 @@ func TestScenes(t *testing.T) {
 				"HTTP_PROXY=http://127.0.0.1:9", "HTTPS_PROXY=http://127.0.0.1:9",
 				"USER=ana",
 			)
+			env.Values[runtimeKey{}] = new(*lambdatest.Runtime)
 			return os.CopyFS(filepath.Join(env.WorkDir, "events"), os.DirFS("testdata/events"))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "freeport": freeport, "waitfor": waitFor, "waitlog": waitLog, "capture": capture, "get": get, "post": post,
 			"sns":    func(ts *testscript.TestScript, neg bool, args []string) { playSNS(ts, signer, neg, args) },
 			"aws":    func(ts *testscript.TestScript, _ bool, _ []string) { playAWS(ts, signer) },
+			"lambda": playLambda,
 			"hangup": hangUp, "age-schema": ageSchema, "sums": sums, "timeless": timeless,
 		},
 	})

@@ -20,6 +20,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tocsin-sec/tocsin/internal/coverage"
 	"github.com/tocsin-sec/tocsin/internal/engine"
 	"github.com/tocsin-sec/tocsin/internal/setup"
 	"github.com/tocsin-sec/tocsin/internal/store"
@@ -33,11 +34,13 @@ type Options struct {
 	Log   *slog.Logger     // nil discards
 	// Setup sets up sources and receivers; nil where nothing can be.
 	Setup *setup.Setup
+	// Coverage judges how accounts and regions stand; nil where nothing does.
+	Coverage func(ctx context.Context) (coverage.Grid, error)
 }
 
 // New is the API as a handler for paths under /api/.
 func New(o Options) http.Handler {
-	a := &api{store: o.Store, act: o.Act, now: o.Now, log: o.Log, setup: o.Setup}
+	a := &api{store: o.Store, act: o.Act, now: o.Now, log: o.Log, setup: o.Setup, coverage: o.Coverage}
 	if a.now == nil {
 		a.now = time.Now
 	}
@@ -56,6 +59,8 @@ type api struct {
 	now   func() time.Time
 	log   *slog.Logger
 	setup *setup.Setup
+	// coverage judges how accounts and regions stand; nil where nothing does.
+	coverage func(ctx context.Context) (coverage.Grid, error)
 	// described is [Description], made when it is first asked for.
 	described func() json.RawMessage
 }
@@ -148,8 +153,10 @@ func (a *api) endpoints() []endpoint {
 		on("dead_routes", "GET /api/routes/dead", "List routes and receivers that took nothing for days.", a.deadRoutes),
 		on("explain_event", "POST /api/explain", "Say what would become of an event, step by step. Nothing is written or sent.", a.explain, notToDo),
 
+		on("get_coverage", "GET /api/coverage", "Show how every account stands in every region: what is covered and by what proof, what is dark, what nobody can tell.", a.showCoverage),
 		on("compare_shadow", "GET /api/shadow", "Compare what another system sent with what tocsin sent, or would have sent, of the same findings.", a.compare),
 		on("get_report", "GET /api/reports", "Report how soon alerts were answered, who was disturbed, and how much was noise.", a.report),
+		on("get_latency", "GET /api/reports/latency", "Report how long each stage took from an activity to the person who took its alert on, by account, region, route and time.", a.latency),
 		on("get_description", "GET /api/openapi.json", "This description.", a.description),
 	}
 }

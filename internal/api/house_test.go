@@ -141,7 +141,7 @@ func newHouse(t *testing.T) house {
 	e, err := engine.New(t.Context(), engine.Options{Store: s, Plan: configured(t), Now: now})
 	check(t, err)
 	log := &bytes.Buffer{}
-	return house{api.New(api.Options{Store: s, Act: e, Now: now, Log: slog.New(slog.NewTextHandler(log, nil)), Setup: setUp(t, s, e.ExplainFrom)}), s, log}
+	return house{api.New(api.Options{Store: s, Act: e, Now: now, Log: slog.New(slog.NewTextHandler(log, nil)), Setup: setUp(t, s, e.ExplainFrom), Coverage: covered}), s, log}
 }
 
 // ask makes one request and wants the status; the answer is held to the

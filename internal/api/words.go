@@ -7,6 +7,7 @@ import (
 	"github.com/invopop/jsonschema"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/coverage"
 	"github.com/tocsin-sec/tocsin/internal/engine"
 	"github.com/tocsin-sec/tocsin/internal/escalation"
 	"github.com/tocsin-sec/tocsin/internal/oncall"
@@ -32,15 +33,37 @@ var words = map[reflect.Type][]string{
 	reflect.TypeFor[escalation.Kind](): {
 		string(escalation.Told), string(escalation.Skipped), string(escalation.Fallback), string(escalation.Unanswered), string(escalation.Reminded),
 	},
+	reflect.TypeFor[coverage.State]():     textsOf(coverage.States()),
+	reflect.TypeFor[coverage.Kind]():      kindsOfGaps(),
+	reflect.TypeFor[coverage.Severity]():  {string(coverage.IsGap), string(coverage.IsWarning)},
+	reflect.TypeFor[coverage.ProofKind](): {string(coverage.ByEvent), string(coverage.ByCanary), string(coverage.ByReconciliation)},
 	reflect.TypeFor[routing.LaterKind]():  {string(routing.LaterSequence), string(routing.LaterSuspect), string(routing.LaterFixed)},
 	reflect.TypeFor[routing.StepResult](): {string(routing.Matched), string(routing.NotMatched), string(routing.NotReached)},
 	reflect.TypeFor[tocsin.Verdict](): {
 		string(tocsin.Opened), string(tocsin.Updated), string(tocsin.Appended), string(tocsin.Closed), string(tocsin.Filtered),
-		string(tocsin.Suppressed), string(tocsin.Silenced), string(tocsin.Ignored), string(tocsin.Unmapped), string(tocsin.Malformed), string(tocsin.Duplicate),
+		string(tocsin.Suppressed), string(tocsin.Silenced), string(tocsin.Watched), string(tocsin.Ignored), string(tocsin.Unmapped), string(tocsin.Malformed), string(tocsin.Duplicate),
 	},
 }
 
 func wordsOf(t reflect.Type) []string { return words[t] }
+
+// textsOf are words as plain texts.
+func textsOf[W ~string](all []W) []string {
+	texts := make([]string, len(all))
+	for i, w := range all {
+		texts[i] = string(w)
+	}
+	return texts
+}
+
+// kindsOfGaps are those of gaps and warnings of coverage.
+func kindsOfGaps() []string {
+	var all []string
+	for _, k := range coverage.Kinds() {
+		all = append(all, string(k.Kind))
+	}
+	return all
+}
 
 // forms are what has a form of its own in JSON.
 var forms = map[reflect.Type]jsonschema.Schema{
@@ -69,6 +92,18 @@ var called = map[reflect.Type]string{
 	reflect.TypeFor[routing.Target]():      "RouteTarget",
 	reflect.TypeFor[routing.Limit]():       "RouteLimit",
 	reflect.TypeFor[routing.Shadow]():      "RouteShadow",
+
+	reflect.TypeFor[coverage.Grid]():        "CoverageGrid",
+	reflect.TypeFor[coverage.Account]():     "CoverageAccount",
+	reflect.TypeFor[coverage.Cell]():        "CoveragePlace",
+	reflect.TypeFor[coverage.Proof]():       "CoverageProof",
+	reflect.TypeFor[coverage.Detector]():    "CoverageDetector",
+	reflect.TypeFor[coverage.Rule]():        "CoverageRule",
+	reflect.TypeFor[coverage.Canary]():      "CoverageCanary",
+	reflect.TypeFor[coverage.Reconciling](): "PlaceReconciliation",
+	reflect.TypeFor[coverage.Gap]():         "CoverageGap",
+	reflect.TypeFor[coverage.Totals]():      "CoverageTotals",
+	reflect.TypeFor[coverage.Note]():        "CoverageNote",
 }
 
 // examples are parts of example bodies that a tag cannot say.
@@ -105,12 +140,19 @@ func describing(t reflect.Type, field string) string {
 // descriptions are those of fields of types that other packages have, by type and
 // Go name.
 var descriptions = map[reflect.Type]map[string]string{
+	reflect.TypeFor[tocsin.Version](): {
+		"":          "A version of a finding.",
+		"UpdatedAt": "When the finding changed.",
+		"Count":     "How often it had happened, as the finding says.",
+		"Over":      "Whether it was over.",
+	},
 	reflect.TypeFor[tocsin.Alert](): {
 		"":             "One thing that is wrong, whatever number of events told of it.",
 		"ID":           "Its number.",
 		"Version":      "Grows by one with each change.",
 		"Status":       "Where it stands.",
 		"Worst":        "The highest level that it ever had.",
+		"Worded":       "The version that the words are of, where a copy told of a newer one; left out where they are of the newest.",
 		"Occurrences":  "How often it happened: the count that the finding gives, or the number of events where the sender does not count.",
 		"Events":       "How many events were folded in.",
 		"Paths":        "The ways by which it came: https:api, sns:org-topic.",
@@ -177,6 +219,7 @@ var descriptions = map[reflect.Type]map[string]string{
 		"Over":          "Whether the sender regards it as ended.",
 		"OverReason":    "Why: archived.",
 		"Sample":        "Whether it is a sample finding.",
+		"Copied":        "Whether another service than the one that found it tells of it, such as Security Hub of a finding of GuardDuty's.",
 		"Path":          "How this copy came.",
 	},
 	reflect.TypeFor[tocsin.Resource](): {

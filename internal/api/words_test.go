@@ -29,6 +29,10 @@ func TestTheWordsAreThoseOfTheCode(t *testing.T) {
 		{"../escalation", "Assign"},
 		{"../escalation", "Condition"},
 		{"../escalation", "Kind"},
+		{"../coverage", "State"},
+		{"../coverage", "Kind"},
+		{"../coverage", "Severity"},
+		{"../coverage", "ProofKind"},
 		{"../routing", "LaterKind"},
 		{"../routing", "StepResult"},
 	} {

@@ -28,6 +28,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/collect"
 	collectors "github.com/tocsin-sec/tocsin/internal/collect/all"
 	"github.com/tocsin-sec/tocsin/internal/config"
+	"github.com/tocsin-sec/tocsin/internal/coverage"
 	"github.com/tocsin-sec/tocsin/internal/engine"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	notifiers "github.com/tocsin-sec/tocsin/internal/notify/all"
@@ -83,6 +84,7 @@ type App struct {
 	keys    *setup.Keys // the tokens of sources
 	setup   *setup.Setup
 	pulse   *pulse
+	watch   *watcher
 }
 
 // New opens the store, the addresses, the sources and the receivers. Nothing is
@@ -90,7 +92,7 @@ type App struct {
 func New(ctx context.Context, o Options) (_ *App, err error) {
 	o = o.withDefaults()
 	a := &App{o: o, registry: prometheus.NewRegistry()}
-	a.pulse = &pulse{app: a}
+	a.pulse, a.watch = &pulse{app: a}, &watcher{app: a}
 	a.config.Store(o.Config)
 	if a.store, err = store.Open(ctx, o.Config.Store); err != nil {
 		return nil, err
@@ -175,6 +177,7 @@ func (a *App) Run(ctx context.Context) error {
 	})
 	a.start(ctx) // before requests come, so that none is told to come again
 	g.Go(func() error { a.pulse.run(ctx); return nil })
+	g.Go(func() error { a.watch.run(ctx); return nil })
 	g.Go(func() error { a.keepKeys(ctx); return nil })
 	g.Go(func() error { return a.serve(a.server, a.listener) })
 	if a.intake != nil {
@@ -313,7 +316,7 @@ func (a *App) plan(c *config.Config) (*engine.Plan, *answers, error) {
 		Rules: c.Rules, Routes: c.Routes, Accounts: c.Accounts,
 		Receivers: make(map[string]engine.Receiver, len(c.Receivers)), PublicURL: pagesURL(c), ReachableAt: c.PublicURL,
 		Fallback: c.Fallback, Teams: c.Teams, Policies: c.Policies, Schedules: c.Schedules, Inhibitions: c.Inhibitions,
-		Terms: c.Terms, Updates: c.Updates, People: c.People, Left: c.Left, Dialects: map[string]collect.Dialect{},
+		Terms: c.Terms, Updates: c.Updates, People: c.People, Left: c.Left, Dialects: map[string]collect.Dialect{coverage.Source: tidings{}},
 	}
 	for _, s := range c.Sources {
 		if s.Dialect != nil {
@@ -420,11 +423,12 @@ func (a *App) open(c *config.Config, back *answers) (*generation, error) {
 			g.handlers[s.Name] = http.HandlerFunc(disabled)
 			continue
 		}
-		memory, keys := state{a.store, "source/" + s.Name + "/"}, a.keys.Of(s.Name)
+		memory, keys, seen := state{a.store, "source/" + s.Name + "/"}, a.keys.Of(s.Name), sights{a.store, s.Name}
 		collector, err := s.Open(collect.Env{
-			Name: s.Name, Log: a.o.Log.With("source", s.Name), Now: a.o.Now, HTTP: a.client(10 * time.Second),
+			Name: s.Name, Log: a.o.Log, Now: a.o.Now, HTTP: a.client(10 * time.Second),
 			Handle: func(h http.Handler) { g.handlers[s.Name] = h },
 			Token:  keys.Token, Admits: keys.Admits, State: memory, Roots: a.o.Roots,
+			Held: seen.held, Observe: seen.observe, Sightings: seen.sightings, Canaries: seen,
 			PublicURL: a.publicURL(c) + "/in/" + s.Name,
 		})
 		if err != nil {

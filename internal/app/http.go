@@ -109,7 +109,7 @@ func (a *App) answer(w http.ResponseWriter, r *http.Request) {
 // pages are what people and their programs see.
 func (a *App) pages() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/api/", api.New(api.Options{Store: a.store, Act: a.engine, Now: a.o.Now, Log: a.o.Log, Setup: a.setup}))
+	mux.Handle("/api/", api.New(api.Options{Store: a.store, Act: a.engine, Now: a.o.Now, Log: a.o.Log, Setup: a.setup, Coverage: a.coverage}))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}))
 	mux.Handle("/", web.New(web.Options{
 		Store: a.store, Act: a.engine, Sources: a.sources, Now: a.o.Now, Log: a.o.Log, Version: a.o.Version, Demo: a.o.Demo,
@@ -118,10 +118,13 @@ func (a *App) pages() http.Handler {
 		Report: func(ctx context.Context, from, to time.Time) (reports.Report, error) {
 			return api.Report(ctx, a.store, a.engine, from, to)
 		},
+		Latency: func(ctx context.Context, f store.LatencyFilter) (reports.LatencyReport, error) {
+			return api.Latency(ctx, a.store, f)
+		},
 		Compare: func(ctx context.Context, from, to time.Time) (shadow.Comparison, error) {
 			return api.Compare(ctx, a.store, from, to)
 		},
-		Setup: a.setup,
+		Setup: a.setup, Coverage: a.coverage,
 	}))
 	return localOnly(mux)
 }
@@ -285,6 +288,7 @@ func (a *App) Connect(reveal bool) map[string][]tocsin.Fact {
 func (a *App) register() {
 	a.registry.MustRegister(
 		a.pulse.metric(),
+		a.watch,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -117,6 +117,14 @@ func TestEverySourceOfTheCatalogueHasASampleOfItsOwn(t *testing.T) {
 	h := setUp(t, basic+"public_url: https://tocsin.example.com\n")
 	needed := map[string]map[string]string{
 		"sns": {"sns.topics": "arn:aws:sns:*:111122223333:guardduty"}, "heartbeat": {"heartbeat.interval": "1h"}, "file": {"file.path": "none.json"},
+		"sqs": {"sqs.queue_url": "http://127.0.0.1:9/111122223333/findings"}, "kinesis": {"kinesis.stream": "findings"}, "logs": {"logs.log_group": "/aws/events/findings"},
+		"s3": {"s3.bucket": "findings"}, "guardduty-api": {"guardduty-api.regions": "eu-west-1"}, "canary": {"canary.regions": "eu-west-1"},
+	}
+	for _, kind := range []string{"sqs", "kinesis", "logs", "s3", "guardduty-api", "canary"} { // they would ask AWS
+		maps.Copy(needed[kind], map[string]string{
+			kind + ".region": "eu-west-1", kind + ".endpoint_url": "http://127.0.0.1:9", kind + ".access_key_id": "AKIAIOSFODNN7EXAMPLE",
+			kind + ".secret_access_key": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+		})
 	}
 	for _, c := range h.Setup().Catalogue(setup.Source) {
 		if c.Kind == "file" {

@@ -49,6 +49,9 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 
 // run runs a command and returns its exit code.
 func (s *shell) run(ctx context.Context, args []string) int {
+	if isFunction(args) {
+		args = []string{"lambda"}
+	}
 	root := rootCommand(s)
 	root.SetArgs(args)
 	root.SetIn(s.in)
@@ -123,9 +126,9 @@ Exit codes: 0 done, 1 it went wrong, 2 it was called wrongly, 3 check found prob
 	flags.StringVar(&s.logFormat, "log-format", "", "text or json (default: text on a terminal, json otherwise)")
 	flags.StringVar(&s.logLevel, "log-level", envOr("TOCSIN_LOG_LEVEL", "info"), "debug, info, warn or error (env TOCSIN_LOG_LEVEL)")
 	root.AddCommand(
-		serveCommand(s), demoCommand(s), replayCommand(s), checkCommand(s), explainCommand(s),
-		alertsCommand(s), notificationsCommand(s), silenceCommand(s), onCallCommand(s), peopleCommand(s), routesCommand(s), reportsCommand(s), shadowCommand(s),
-		sourceCommand(s), receiverCommand(s), patternCommand(s), transformCommand(s), configCommand(s), importCommand(s), breakGlassCommand(s), versionCommand(s),
+		serveCommand(s), lambdaCommand(s), demoCommand(s), replayCommand(s), backfillCommand(s), checkCommand(s), explainCommand(s),
+		alertsCommand(s), notificationsCommand(s), silenceCommand(s), onCallCommand(s), peopleCommand(s), routesCommand(s), coverageCommand(s), reportsCommand(s), shadowCommand(s),
+		sourceCommand(s), receiverCommand(s), patternCommand(s), lintCommand(s), transformCommand(s), doctorCommand(s), configCommand(s), importCommand(s), breakGlassCommand(s), versionCommand(s),
 	)
 	for _, c := range root.Commands() {
 		if c.Args == nil {

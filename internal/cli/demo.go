@@ -18,12 +18,14 @@ func demoCommand(s *shell) *cobra.Command {
 to a real tocsin on this machine: new ones, updates, redeliveries, the same finding by
 two paths, garbage, a forgery and a storm. Three teams of two people are told by Slack,
 phone and mail, and answer: what nobody answers goes on to the next one, and some is
-kept quiet by a silence, a maintenance or an attack that it is part of.
+kept quiet by a silence, a maintenance or an attack that it is part of. What came is
+compared with what its GuardDuty has, canaries are sent from each region, and a few
+places are dark.
 
 The terminal says what happens. The addresses that it prints show the alerts, who is
-on call, the inbound log, and an inbox with each message as its reader sees it, from
-where you can answer in anybody's name: press buttons, send text messages, press keys
-of a call, follow links. Nothing leaves this machine.
+on call, which places are covered, the inbound log, and an inbox with each message as
+its reader sees it, from where you can answer in anybody's name: press buttons, send
+text messages, press keys of a call, follow links. Nothing leaves this machine.
 
 The story takes a minute and a half. The demo's clock begins a quarter of an hour late, which
 the story skips; at a --pace below 800ms more is skipped.`,

@@ -39,6 +39,19 @@ Exit codes: 0 there is no error, 1 there is one, 2 something went wrong.`,
 	return c
 }
 
+// lintCommand is where people look for it who come with a pattern in hand.
+func lintCommand(s *shell) *cobra.Command {
+	c := &cobra.Command{
+		Use: "lint", Short: "Find the mistakes in patterns that AWS accepts without a word",
+		Example: "  tocsin lint pattern rule.json\n  aws events list-rules | tocsin lint pattern -",
+	}
+	inner := patternLintCommand(s)
+	inner.Use = "pattern FILE..."
+	inner.Example = strings.ReplaceAll(inner.Example, "tocsin pattern lint", "tocsin lint pattern")
+	c.AddCommand(inner)
+	return c
+}
+
 func (s *shell) lint(args []string, color string) error {
 	colorful, err := s.colorful(color)
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/internal/api"
+	"github.com/tocsin-sec/tocsin/internal/coverage"
 	"github.com/tocsin-sec/tocsin/internal/engine"
 	"github.com/tocsin-sec/tocsin/internal/escalation"
 	"github.com/tocsin-sec/tocsin/internal/oncall"
@@ -176,6 +177,50 @@ func explanation() engine.Explanation {
 	}
 }
 
+// covered is a part of how three accounts stand in two regions.
+func covered(q coverage.Query) coverage.Grid {
+	const admin, payments, lab = "111122223333", "444455556666", "777788889999"
+	w := coverage.World{
+		Accounts: map[string]tocsin.Account{admin: {ID: admin, Name: "security", Team: "soc"}, payments: {ID: payments, Name: "payments-\x1b[2Jprod", Team: "payments"}, lab: {ID: lab, Regions: []string{}}},
+		Heard:    []coverage.Heard{{Place: tocsin.Place{Account: payments, Region: "eu-west-1"}, Last: before(2 * time.Hour), Events: 7}},
+	}
+	saw := func(kind tocsin.SightingKind, id, region string, s tocsin.Sighting) {
+		s.Kind, s.Place, s.Source, s.At = kind, tocsin.Place{Account: id, Region: region}, "guardduty", before(5*time.Minute)
+		w.Sightings = append(w.Sightings, s)
+	}
+	for _, region := range []string{"eu-west-1", "us-east-1"} {
+		saw(tocsin.SawDetector, admin, region, tocsin.Sighting{Detector: &tocsin.Detector{ID: "12abc", Enabled: true, Frequency: "SIX_HOURS"}})
+		saw(tocsin.SawDetector, payments, region, tocsin.Sighting{Detector: &tocsin.Detector{ID: "34def", Enabled: region == "eu-west-1", Administrator: admin, Relationship: "Enabled"}})
+		saw(tocsin.SawReconciliation, admin, region, tocsin.Sighting{Reconciliation: &tocsin.Reconciliation{From: before(time.Hour), Until: before(5 * time.Minute), Every: 15 * time.Minute, API: 12, Received: 11, Recovered: 1}})
+		w.Canaries = append(w.Canaries, tocsin.Canary{Place: tocsin.Place{Account: admin, Region: region}, Source: "canaries", SentAt: before(2 * time.Minute), Due: after(time.Minute), ArrivedAt: before(118 * time.Second), Path: "sqs:findings"})
+	}
+	return coverage.Judge(w, threeAM).Only(q)
+}
+
+func latencies() reports.LatencyReport {
+	stages := func(skewed int, p50 ...float64) (all []reports.StageTimes) {
+		for i, s := range reports.Stages() {
+			one := reports.StageTimes{Stage: s}
+			if p50[i] > 0 {
+				one = reports.StageTimes{Stage: s, Count: 40 - i, P50: p50[i], P90: 2 * p50[i], P99: 5 * p50[i], Max: 9 * p50[i]}
+			}
+			all = append(all, one)
+		}
+		all[2].Skewed = skewed
+		return all
+	}
+	return reports.LatencyReport{
+		From: before(7 * 24 * time.Hour), To: threeAM, Openings: 40, Cut: true, Stages: stages(2, 310, 45, 0.6, 0.02, 240),
+		ByAccount: []reports.LatencyGroup{{Name: "111122223333", Openings: 38, Stages: stages(2, 310, 45, 0.6, 0.02, 240)}, {Name: "", Openings: 2, Stages: stages(0, 0, 0, 0.5, 0.02, 0)}},
+		ByRegion:  []reports.LatencyGroup{{Name: "eu-west-1", Openings: 40, Stages: stages(2, 310, 45, 0.6, 0.02, 240)}},
+		ByRoute:   []reports.LatencyGroup{{Name: "payments", Openings: 40, Stages: stages(2, 310, 45, 0.6, 0.02, 240)}},
+		Canaries: []reports.CanaryTime{
+			{Source: "canaries", Account: "111122223333", Region: "eu-west-3", SentAt: before(time.Minute), Seconds: 1.4, Path: "sqs:org-queue"},
+			{Source: "canaries", Account: "111122223333", Region: "us-east-1", SentAt: before(time.Minute), Skewed: true, Path: "sqs:org-queue"},
+		},
+	}
+}
+
 func report() reports.Report {
 	all := reports.Answers{
 		Episodes: 120, Open: 3, Untold: 1, Unacked: 20,
@@ -328,7 +373,13 @@ func TestWhatCommandsAskAndPrint(t *testing.T) {
 		}}}},
 		{name: "routes-alive", args: []string{"routes", "dead"}, answers: answers{"GET /api/routes/dead": api.DeadRoutes{Days: 90}}},
 
+		{name: "coverage", args: []string{"coverage"}, answers: answers{"GET /api/coverage": covered(coverage.Query{})}},
+		{name: "coverage-gaps", args: []string{"coverage", "--gaps", "--fail-on-gap"}, code: exitFailed, answers: answers{"GET /api/coverage": covered(coverage.Query{Gaps: true})}},
+		{name: "coverage-account", args: []string{"coverage", "--account", "payments", "--region", "eu-west-1", "--fail-on-gap"}, answers: answers{"GET /api/coverage": covered(coverage.Query{Account: "payments", Region: "eu-west-1"})}},
+		{name: "coverage-nothing", args: []string{"coverage"}, answers: answers{"GET /api/coverage": coverage.Judge(coverage.World{}, threeAM)}},
 		{name: "reports", args: []string{"reports", "--from", "-30d"}, answers: answers{"GET /api/reports": report()}},
+		{name: "reports-latency", args: []string{"reports", "latency", "--from", "-7d", "--region", "eu-west-1"}, answers: answers{"GET /api/reports/latency": latencies()}},
+		{name: "reports-latency-nothing", args: []string{"reports", "latency"}, answers: answers{"GET /api/reports/latency": reports.JudgeLatency(reports.LatencyFacts{From: before(time.Hour), To: threeAM})}},
 		{name: "reports-nothing", args: []string{"reports"}, answers: answers{"GET /api/reports": reports.Report{From: before(time.Hour), To: threeAM}}},
 
 		{name: "explain", args: []string{"explain", event}, answers: answers{"POST /api/explain": explanation()}},

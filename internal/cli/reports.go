@@ -32,6 +32,7 @@ nine of ten stayed within.`,
 		},
 	}
 	clientFlags(c, r)
+	c.AddCommand(reportsLatency(r))
 	c.Flags().StringVar(&from, "from", "", "alerts that opened since `TIME`, "+timeHelp+"; 30 days before --to if left out")
 	c.Flags().StringVar(&to, "to", "", "alerts that opened before `TIME`; now if left out")
 	return c

@@ -20,6 +20,7 @@ type details struct {
 	Tags        map[string]string `json:"tags" doc:"Tags that it has in AWS Organizations; owners can ask for them, and routes as account_tags."`
 	Minimum     tocsin.Level      `json:"minimum" doc:"The lowest level worth an alert in this account. What is below is recorded as filtered."`
 	Receivers   names             `json:"receivers" doc:"Who is told of the account's alerts unless a route says otherwise, instead of the receivers of its team."`
+	Regions     names             `json:"regions" doc:"The regions that it uses: events are expected from these, and from no other. Left out, those of coverage."`
 	Left        bool              `json:"left" default:"false" doc:"It has left the organisation: its open alerts are closed."`
 }
 
@@ -99,7 +100,7 @@ func (d *decoder) eachAccount(from map[account]details, into map[string]tocsin.A
 		}
 		into[string(id)] = tocsin.Account{
 			ID: string(id), Name: a.Name, Environment: a.Environment, Team: a.Team, OU: strings.Trim(a.OU, "/"), Tags: a.Tags,
-			Minimum: a.Minimum, Receivers: a.Receivers,
+			Minimum: a.Minimum, Receivers: a.Receivers, Regions: d.regions(path+".regions", a.Regions),
 		}
 		if a.Left {
 			d.directory.left[string(id)] = true

@@ -37,6 +37,7 @@ func (d *decoder) build(f file) *Config {
 	c.Receivers = d.receivers(f, c.PublicURL)
 	var owners []routing.Owner
 	c.Accounts, owners, c.Left = d.accounts(f)
+	c.Coverage = d.coverage(f)
 	c.Rules, c.Updates = d.rules(f, c.Accounts)
 	c.Terms = d.terms(f.Alerts)
 	c.Teams = d.teams(f)

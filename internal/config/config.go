@@ -56,6 +56,7 @@ type Config struct {
 	Receivers []Receiver // in the order of the file
 	Accounts  map[string]tocsin.Account
 	Left      []string // accounts that are not of the organisation any more
+	Coverage  Coverage
 	Rules     *rules.Rules
 	Routes    *routing.Routes
 	// Fallback are the receivers that are told at the very last; there is one.

@@ -29,6 +29,7 @@ type file struct {
 	Accounts     map[account]details `json:"accounts" doc:"What is known of AWS accounts, by the account id in quotes. Dashes are taken out: 1234-5678-9012 is 123456789012."`
 	AccountsFile string              `json:"accounts_file" doc:"Another YAML file with more accounts and owners, under the same two keys; a path from this file's folder. It is read as strictly, and read again with this one."`
 	Owners       []owner             `json:"owners" doc:"Which teams own which accounts. What is said of the account itself goes first, then an owner by id, then the longest ou, then the first tag."`
+	Coverage     *watched            `json:"coverage" doc:"Which accounts and regions are to be heard of, and who is told of those that are dark."`
 	Rules        []rule              `json:"rules" doc:"Which events matter. They are tried in order and the first that matches decides; an event that none matches is recorded as filtered."`
 	Alerts       *life               `json:"alerts" doc:"When alerts end, and when they begin again."`
 	Routes       []route             `json:"routes" doc:"Whose an alert is and who is told of it. They are tried in order and the first that matches decides, unless it says continue; an alert that none matches goes to whoever owns its account, or else to the fallback."`

@@ -26,7 +26,9 @@ const (
 // tools".
 var groups = map[What]map[string]string{
 	Source: {
-		"sns": amazon, "alertmanager": others, "shadow": others, "pagerduty": incidents, "heartbeat": general, "https": general, "file": general,
+		"sqs": amazon, "sns": amazon, "kinesis": amazon, "firehose": amazon, "s3": amazon, "logs": amazon, "lambda": amazon, "eventbridge": amazon,
+		"guardduty-api": guardDuty, "canary": guardDuty,
+		"alertmanager": others, "shadow": others, "pagerduty": incidents, "heartbeat": general, "https": general, "file": general,
 	},
 	Receiver: {
 		"slack": chat, "teams": chat, "google-chat": chat, "discord": chat, "mattermost": chat, "rocket-chat": chat, "matrix": chat, "zulip": chat, "telegram": chat,
@@ -43,7 +45,7 @@ var groups = map[What]map[string]string{
 var presets = []Choice{
 	{
 		Name: "guardduty-sns", Group: guardDuty, Kind: "sns", Title: "GuardDuty by Amazon SNS",
-		Doc: "Findings through an EventBridge rule and a topic that posts to tocsin: signed, confirmed by itself, the usual way.",
+		Doc: "Findings through an EventBridge rule and a topic that posts to tocsin: signed, and confirmed by itself.",
 	},
 	{
 		Name: "guardduty-https", Group: guardDuty, Kind: "https", Title: "GuardDuty by an EventBridge API destination",
@@ -52,7 +54,7 @@ var presets = []Choice{
 	},
 	{
 		Name: "guardduty-sqs", Group: guardDuty, Kind: "sqs", Title: "GuardDuty by Amazon SQS",
-		Doc: "Findings through an EventBridge rule into a queue that tocsin reads: nothing has to reach tocsin.",
+		Doc: "Findings through an EventBridge rule into a queue that tocsin reads: nothing has to reach tocsin, and nothing is lost while it is down. The recommended way.",
 	},
 	{
 		Name: "guardduty-kinesis", Group: guardDuty, Kind: "kinesis", Title: "GuardDuty by Amazon Kinesis",

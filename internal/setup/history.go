@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tocsin-sec/tocsin/internal/config"
+	"github.com/tocsin-sec/tocsin/internal/coverage"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
@@ -77,7 +78,7 @@ type known struct {
 }
 
 // notSources are names under which events come that are no source's.
-var notSources = []string{"replay", "explain"}
+var notSources = []string{"replay", "explain", coverage.Source}
 
 // Adopt takes note of the sources of a configuration that is in force, so that those
 // that are no more are known.

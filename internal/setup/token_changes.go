@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/connect"
 )
 
@@ -101,11 +102,14 @@ func (s *Setup) URL(_ context.Context, source string) (Access, error) {
 // Connect is what is to be pasted to have AWS send its findings to a source. The
 // source's token is in its commands.
 func (s *Setup) Connect(ctx context.Context, source string, o connect.Options) (connect.Text, error) {
+	kind, _, p, _ := place(s.o.Config(), Source, source)
+	if kind == "sqs" { // it has no address
+		return connected(connect.Write(connect.Source{Name: source, Way: connect.SQS, Queue: queueARN(p.Values["sqs.queue_url"])}, o))
+	}
 	a, err := s.URL(ctx, source)
 	if err != nil {
 		return connect.Text{}, err
 	}
-	kind, _, _, _ := place(s.o.Config(), Source, source)
 	to := connect.Source{Name: source, URL: a.URL}
 	switch kind {
 	case "sns":
@@ -120,7 +124,11 @@ func (s *Setup) Connect(ctx context.Context, source string, o connect.Options) (
 	default:
 		return connect.Text{}, refused("there is nothing to paste into AWS for a source of kind %s", kind)
 	}
-	text, err := connect.Write(to, o)
+	return connected(connect.Write(to, o))
+}
+
+// connected is what was written, with what is wrong as a page shows it.
+func connected(text connect.Text, err error) (connect.Text, error) {
 	if ps, ok := err.(connect.Problems); ok { //nolint:errorlint // it is made there, and not wrapped
 		var all Problems
 		for _, p := range ps {
@@ -129,4 +137,13 @@ func (s *Setup) Connect(ctx context.Context, source string, o connect.Options) (
 		return text, all
 	}
 	return text, err
+}
+
+// queueARN is the ARN of a queue that may be written by its URL; what is neither
+// stays as it is.
+func queueARN(text string) string {
+	if queue, ok := aws.QueueOf(text); ok {
+		return queue.String()
+	}
+	return text
 }

@@ -61,6 +61,7 @@ func peopleStates(t *testing.T, p *Pages, in inputs, evil func(string) string, a
 		{What: "route", Name: evil("old web"), Tally: routing.Tally{Count: 4, Last: ago(100 * 24 * time.Hour)}}, {What: "receiver", Name: evil("pager")},
 	}}.view()))
 	add("reports-nothing", render(t, p.reportsPage, reportsInput{Period: must(readPeriod(nil, fixtureNow)), Now: fixtureNow}.view()))
+	latencyStates(t, p, evil, add)
 	add("shadow", render(t, p.shadowPage, shadowInput{Period: must(readPeriod(nil, fixtureNow)), Now: fixtureNow, Report: fixtureShadow(evil)}.view()))
 	add("shadow-nothing", render(t, p.shadowPage, shadowInput{Period: must(readPeriod(nil, fixtureNow)), Now: fixtureNow}.view()))
 	add("explain-asked", render(t, p.explainPage, explainInput{Now: fixtureNow, Event: evil(`{"detail-type": "GuardDuty Finding"}`), Seq: 7}.view()))

@@ -95,6 +95,7 @@ func gallery(t *testing.T, evil func(string) string) []state {
 
 	peopleStates(t, p, in, evil, add)
 	setupStates(t, p, in, evil, add)
+	coverageStates(t, p, evil, add)
 
 	add("notifications", render(t, p.notificationsPage, in.notifications.view()))
 	add("notifications-none", render(t, p.notificationsPage, notificationsInput{Now: fixtureNow}.view()))

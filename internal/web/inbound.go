@@ -119,6 +119,8 @@ func noteOf(v tocsin.Verdict) verdictNote {
 		n.Tone, n.Means = "quiet", "It was recorded on an alert that nobody is to be told of."
 	case tocsin.Silenced:
 		n.Tone, n.Means = "quiet", "It was recorded, and nobody was told because of a silence."
+	case tocsin.Watched:
+		n.Tone, n.Means = "quiet", "tocsin sent it itself, to see that the way is open. Nobody is told of it."
 	case tocsin.Ignored:
 		n.Tone, n.Means = "quiet", "It is news, an acknowledgement or an end of an alert that is not there."
 	case tocsin.Unmapped:

@@ -55,7 +55,12 @@ func (p *Pages) routes() *http.ServeMux {
 	page("POST /notifications/{id}/retry", p.retryNotification)
 
 	page("GET /reports", p.showReport)
+	page("GET /latency", p.showLatency)
 	page("GET /shadow", p.showShadow)
+	page("GET /coverage", p.showCoverage)
+	page("GET /coverage.csv", p.downloadCoverage)
+	page("GET /coverage/{account}", p.showAccount)
+	page("GET /coverage/{account}/{region}", p.showPlace)
 	page("GET /explain", p.askExplain)
 	mux.Handle("POST /explain", p.adaptUpTo(maxEvent, p.explain))
 	page("GET /sources", p.listSources)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/coverage"
 	"github.com/tocsin-sec/tocsin/internal/setup"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
@@ -111,7 +112,7 @@ func (in sourcesInput) view() sourcesView {
 		row.Word, row.Tone = entryState(s)
 	}
 	for _, a := range in.Activity {
-		if _, left := activity[a.Source]; left {
+		if _, left := activity[a.Source]; left && a.Source != coverage.Source { // which is tocsin itself
 			add(SourceInfo{Name: a.Source}, false)
 		}
 	}

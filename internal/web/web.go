@@ -18,6 +18,7 @@ import (
 
 	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/internal/collect"
+	"github.com/tocsin-sec/tocsin/internal/coverage"
 	"github.com/tocsin-sec/tocsin/internal/engine"
 	"github.com/tocsin-sec/tocsin/internal/reports"
 	"github.com/tocsin-sec/tocsin/internal/shadow"
@@ -39,8 +40,12 @@ type Options struct {
 	Receivers func() []ReceiverInfo
 	// Report judges the alerts that opened from from on and before to.
 	Report func(ctx context.Context, from, to time.Time) (reports.Report, error)
+	// Latency judges how long the way to people took of the alerts that it chooses.
+	Latency func(ctx context.Context, f store.LatencyFilter) (reports.LatencyReport, error)
 	// Compare says what another system sent in a time and what we sent of the same.
 	Compare func(ctx context.Context, from, to time.Time) (shadow.Comparison, error)
+	// Coverage judges how accounts and regions stand.
+	Coverage func(ctx context.Context) (coverage.Grid, error)
 	// Setup lists and changes sources and receivers. Without it there are no pages
 	// for that.
 	Setup   SetUp
@@ -96,8 +101,11 @@ type Pages struct {
 	personPage        page[personView]
 	invitationPage    page[invitationView]
 	reportsPage       page[reportsView]
+	latencyPage       page[latencyView]
 	explainPage       page[explainView]
 	shadowPage        page[shadowView]
+	coveragePage      page[coverageView]
+	placePage         page[placeView]
 	cataloguePage     page[catalogueView]
 	setupFormPage     page[setupForm]
 	sourcePage        page[sourceView]
@@ -143,8 +151,11 @@ func newPages(opts Options) *Pages {
 	p.personPage = newPage[personView]("person.html")
 	p.invitationPage = newPage[invitationView]("invitation.html")
 	p.reportsPage = newPage[reportsView]("reports.html")
+	p.latencyPage = newPage[latencyView]("latency.html")
 	p.explainPage = newPage[explainView]("explain.html")
 	p.shadowPage = newPage[shadowView]("shadow.html")
+	p.coveragePage = newPage[coverageView]("coverage.html")
+	p.placePage = newPage[placeView]("coverage_place.html")
 	p.cataloguePage = newPage[catalogueView]("setup_catalogue.html")
 	p.setupFormPage = newPage[setupForm]("setup_form.html")
 	p.sourcePage = newPage[sourceView]("setup_source.html")
