@@ -30,7 +30,7 @@ import (
 // it, and that on PostgreSQL has this part of the events: minutes, kills and what is
 // asserted are the same.
 const (
-	nightEvents = 8_000
+	nightEvents = 6_000
 	racedPart   = 5
 )
 
