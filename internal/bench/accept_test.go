@@ -1,8 +1,6 @@
 package main
 
 import (
-	"log/slog"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -10,7 +8,6 @@ import (
 	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/internal/app"
 	"github.com/tocsin-sec/tocsin/internal/bench/rig"
-	"github.com/tocsin-sec/tocsin/internal/config"
 )
 
 // house is the program in this process, for profiles:
@@ -18,17 +15,8 @@ import (
 //	go test ./internal/bench -run '^$' -bench Accept -cpuprofile cpu.out
 func house(b *testing.B, url string) *app.App {
 	b.Helper()
-	file := filepath.Join(b.TempDir(), "tocsin.yml")
-	if err := (rig.Config{Store: "sqlite:" + b.TempDir(), Receivers: map[string]string{"recorder": url}}).Write(file); err != nil {
-		b.Fatal(err)
-	}
 	b.Setenv("TOKEN", rig.Token)
-	c, err := config.Load(file, app.Kinds())
-	if err != nil {
-		b.Fatal(err)
-	}
-	c.Listen = "127.0.0.1:0"
-	a, err := app.New(b.Context(), app.Options{Config: c, Log: slog.New(slog.DiscardHandler)})
+	a, err := openHouse(b.Context(), b.TempDir(), rig.Config{Receivers: map[string]string{"recorder": url}})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -89,6 +77,7 @@ func accept(b *testing.B, a *app.App, event func(n int) []byte) {
 	b.SetParallelism(32) // 64 clients on two cores
 	b.ReportAllocs()
 	b.ResetTimer()
+	used := processor()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			n := int(next.Add(1)) - 1
@@ -101,4 +90,5 @@ func accept(b *testing.B, a *app.App, event func(n int) []byte) {
 			}
 		}
 	})
+	b.ReportMetric(micros(processor()-used)/float64(b.N), "cpu-µs/event")
 }

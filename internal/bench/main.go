@@ -2,13 +2,16 @@
 // tells, beside Prometheus Alertmanager on the same machine in the same run, and
 // prints a table in Markdown.
 //
-//	go run ./internal/bench            about a quarter of an hour
+//	go run ./internal/bench            about twenty minutes
 //	go run ./internal/bench -quick     less than a minute, and rough
 //
 // CPU is user and system time of the server's process alone; clients and the
 // receiver of webhooks are in this one. It is counted until every notification
 // that follows from the accepted events has been delivered. It needs Linux (/proc),
 // strace for the rows with a slow disk, and taskset for those with one core.
+//
+// A second table has each way in beside the engine alone, which accepts the same events
+// in this process.
 package main
 
 import (
@@ -51,6 +54,7 @@ type bench struct {
 	quick         bool
 	runs          int
 	rows          []row
+	ways          []wayRow
 	out           io.Writer
 	progress      io.Writer
 	next          int // number of the next finding
@@ -81,6 +85,9 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 	if b.alertmanager, err = exec.LookPath(*alertmanager); err != nil {
 		fmt.Fprintf(progress, "!!! Alertmanager is not measured: %v\n!!! apt-get install prometheus-alertmanager, or say where it is with -alertmanager\n", err)
 		b.alertmanager = ""
+	}
+	if err := os.Setenv("TOKEN", rig.Token); err != nil { // for the engine in this process
+		return err
 	}
 	if b.binary == "" {
 		if b.binary, err = rig.Build(ctx, b.dir); err != nil {
@@ -117,6 +124,7 @@ func (b *bench) sections() []section {
 	return []section{
 		{"accepts", b.accepts},
 		{"unmatched", b.unmatched},
+		{"ways in", b.waysIn},
 		{"latency", b.latencies},
 		{"loss", b.losses},
 		{"one core", b.onOneCore},
@@ -129,6 +137,16 @@ func (b *bench) print(ctx context.Context, before string, took time.Duration) {
 	fmt.Fprintf(b.out, "%d cores (%s), %s, fsync %v, load average %s before and %s after; %s",
 		runtime.NumCPU(), cpuModel(), runtime.Version(), fsyncTime(b.dir).Round(time.Microsecond), before, load(), took.Round(time.Second))
 	fmt.Fprintf(b.out, "; medians of %d.\n", b.runs)
+	if len(b.rows) > 0 {
+		b.printRows(ctx)
+	}
+	if len(b.ways) > 0 {
+		b.printWays(b.out)
+	}
+}
+
+// printRows prints the table beside Alertmanager.
+func (b *bench) printRows(ctx context.Context) {
 	if b.alertmanager != "" {
 		version, _ := exec.CommandContext(ctx, b.alertmanager, "--version").CombinedOutput()
 		first, _, _ := strings.Cut(string(version), "\n")

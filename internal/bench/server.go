@@ -38,13 +38,17 @@ func slowDisk(delay time.Duration) around {
 	}
 }
 
-// startTocsin starts tocsin on an empty folder of its own.
+// startTocsin starts tocsin on an empty folder of its own, with a receiver that is told of everything.
 func (b *bench) startTocsin(ctx context.Context, by around) (*server, error) {
+	return b.start(ctx, by, rig.Config{Certificate: filepath.Join(b.dir, "sns.pem"), Receivers: map[string]string{"recorder": b.recorder.url}})
+}
+
+// start starts tocsin on an empty folder of its own.
+func (b *bench) start(ctx context.Context, by around, conf rig.Config) (*server, error) {
 	dir, err := os.MkdirTemp(b.dir, "tocsin-")
 	if err != nil {
 		return nil, err
 	}
-	conf := rig.Config{Certificate: filepath.Join(b.dir, "sns.pem"), Receivers: map[string]string{"recorder": b.recorder.url}}
 	file := filepath.Join(dir, "tocsin.yml")
 	if err := conf.Write(file); err != nil {
 		return nil, err

@@ -47,6 +47,9 @@ func (w *world) forward(ctx context.Context, d time.Duration) error {
 		return err
 	}
 	w.clock.forward(d)
+	if _, err := w.inspector.look(ctx); err != nil {
+		return err
+	}
 	return w.app.Engine().Drain(ctx, w.clock.Now())
 }
 

@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/template"
 	"time"
 
@@ -43,6 +44,10 @@ type Options struct {
 	Version           string
 }
 
+// ago is how long ago what is found now was seen: GuardDuty and EventBridge take their
+// time.
+const ago = 5 * time.Minute
+
 // grace bounds the end: what is under way has this long.
 const grace = 1500 * time.Millisecond
 
@@ -58,7 +63,7 @@ func Run(ctx context.Context, o Options) error {
 		client: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
 	}
 	w.clock.setBack(catchingUp)
-	w.seen = func() time.Time { return w.clock.Now().Add(-5 * time.Minute).Truncate(time.Second) }
+	w.seen = func() time.Time { return w.clock.Now().Add(-ago).Truncate(time.Second) }
 	w.tell = func(line string) {
 		fmt.Fprintf(o.Out, "%s  %s\n", w.clock.Now().Format(time.TimeOnly), line)
 	}
@@ -69,7 +74,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	if w.in, err = openReceivers(ctx, "http://"+address, w.teams, w.clock.Now); err != nil {
+	if w.in, err = openReceivers(ctx, "http://"+address, w.teams, w.clock.Now, w.putEvents); err != nil {
 		return err
 	}
 	defer w.in.close()
@@ -104,11 +109,19 @@ func (w *world) begin(ctx context.Context) error {
 		if len(last) > 0 {
 			w.clock.forward(max(0, last[0].ReceivedAt.Sub(w.clock.Now())))
 		}
-		w.before, err = tx.Totals()
+		w.before, err = readTally(tx)
 		return err
 	})
 	if err != nil {
 		return err
+	}
+	if err := w.app.Store().Update(ctx, w.missed); err != nil {
+		return err
+	}
+	if !w.large() { // so that it is known from the beginning, where that takes no time
+		if _, err := w.inspector.look(ctx); err != nil {
+			return err
+		}
 	}
 	return w.seed(ctx)
 }
@@ -184,11 +197,12 @@ func (w *world) greet(out io.Writer, dir string) {
 
   alerts         %s/
   on call        %s/on-call
+  coverage       %s/coverage
   inbound log    %s/inbound
   demo inbox     %s/      what people are told by Slack, phone and e-mail; answer from there
   configuration  %s
 
-`, len(w.accounts), len(w.regions), w.app.URL(), w.app.URL(), w.app.URL(), w.in.URL(), filepath.Join(dir, "demo.yml"))
+`, len(w.accounts), len(w.regions), w.app.URL(), w.app.URL(), w.app.URL(), w.app.URL(), w.in.URL(), filepath.Join(dir, "demo.yml"))
 }
 
 //go:embed demo.yml
@@ -202,9 +216,9 @@ const storm = 5
 // configure writes the configuration as a file would hold it, and reads it.
 func (w *world) configure(address, dir string) (conf *config.Config, token string, err error) {
 	type row struct{ ID, Name, Environment, OU, Minimum string }
-	rows := make([]row, len(w.accounts))
+	rows := make([]row, len(w.accounts)+1)
 	mobile := ""
-	for i, a := range w.accounts {
+	for i, a := range w.members() {
 		rows[i] = row{a.id, a.name, a.environment, a.ou, a.minimum}
 		if a.name == "mobile-prod" {
 			mobile = a.id
@@ -218,7 +232,7 @@ func (w *world) configure(address, dir string) (conf *config.Config, token strin
 	token = secretToken()
 	var text bytes.Buffer
 	err = demoConfig.Execute(&text, map[string]any{
-		"Listen": address, "Dir": dir, "Token": token, "Admin": admin, "Accounts": rows, "Mobile": mobile, "Storm": storm,
+		"Listen": address, "Dir": dir, "Token": token, "Admin": admin, "Regions": strings.Join(w.regions, ", "), "AWS": w.in.URL() + busPath, "Accounts": rows, "Mobile": mobile, "Storm": storm,
 		"Teams": w.teams, "People": cast, "Direct": w.in.direct, "Inbox": w.in.URL(), "SMTP": w.in.SMTP(), "Hook": w.in.hook,
 		"AccountSID": w.in.accountSID, "AuthToken": w.in.authToken, "Number": number,
 	})
@@ -229,7 +243,7 @@ func (w *world) configure(address, dir string) (conf *config.Config, token strin
 	if err := os.WriteFile(file, text.Bytes(), 0o600); err != nil {
 		return nil, "", err
 	}
-	conf, err = config.Load(file, app.Kinds())
+	conf, err = config.Load(file, w.kinds())
 	return conf, token, err
 }
 

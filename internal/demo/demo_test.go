@@ -119,9 +119,9 @@ func TestTheSameSeedTellsTheSameStory(t *testing.T) {
 func TestTheConfigurationIsOneThatAPersonCouldWrite(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	w := &world{accounts: accounts(200), teams: teams()}
+	w := &world{accounts: accounts(200), regions: regions, teams: teams()}
 	var err error
-	if w.in, err = openReceivers(t.Context(), "http://127.0.0.1:8080", w.teams, w.clock.Now); err != nil {
+	if w.in, err = openReceivers(t.Context(), "http://127.0.0.1:8080", w.teams, w.clock.Now, w.putEvents); err != nil {
 		t.Fatal(err)
 	}
 	defer w.in.close()
@@ -130,7 +130,7 @@ func TestTheConfigurationIsOneThatAPersonCouldWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, n := range map[string][2]int{
-		"sources": {len(conf.Sources), 2}, "accounts": {len(conf.Accounts), 200}, "receivers": {len(conf.Receivers), 8},
+		"sources": {len(conf.Sources), 4}, "accounts": {len(conf.Accounts), 201}, "receivers": {len(conf.Receivers), 8},
 		"teams": {len(conf.Teams), 3}, "policies": {len(conf.Policies), 3}, "schedules": {len(conf.Schedules), 6}, "people": {len(conf.People), 6},
 	} {
 		if n[0] != n[1] {

@@ -227,8 +227,7 @@ func (w *world) grow(f *finding) {
 
 // event is the finding as EventBridge delivers it on the bus of account bus.
 func (w *world) event(f *finding, bus string) []byte {
-	sum := md5.Sum([]byte(f.account.id + f.region))
-	detector := hex.EncodeToString(sum[:])
+	detector := f.detectorID()
 	service := object{
 		"serviceName": "guardduty", "detectorId": detector, "resourceRole": f.kind.role, "archived": f.archived, "count": f.count,
 		"eventFirstSeen": f.created.Add(-5 * time.Minute).Format(time.RFC3339), "eventLastSeen": f.updated.Add(-time.Minute).Format(time.RFC3339),
@@ -240,7 +239,7 @@ func (w *world) event(f *finding, bus string) []byte {
 	maps.Copy(service, f.extra)
 	raw, err := json.Marshal(object{
 		"version": "0", "id": w.uuid(), "detail-type": "GuardDuty Finding", "source": "aws.guardduty", "account": bus,
-		"time": f.updated.Format(time.RFC3339), "region": f.region, "resources": []string{},
+		"time": w.put(f).Format(time.RFC3339), "region": f.region, "resources": []string{},
 		"detail": object{
 			"schemaVersion": "2.0", "accountId": f.account.id, "region": f.region, "partition": "aws", "id": f.id,
 			"arn":  fmt.Sprintf("arn:aws:guardduty:%s:%s:detector/%s/finding/%s", f.region, f.account.id, detector, f.id),
@@ -256,6 +255,11 @@ func (w *world) event(f *finding, bus string) []byte {
 }
 
 const stamp = "2006-01-02T15:04:05.000Z"
+
+// put is when EventBridge has the finding's event: some seconds before it is here.
+func (w *world) put(f *finding) time.Time {
+	return w.seen().Add(ago - time.Duration(1+f.id[0]%4)*time.Second)
+}
 
 func (f *finding) title() string {
 	subject := f.account.name
@@ -273,6 +277,11 @@ func (w *world) uuid() string {
 	for i := range b {
 		b[i] = byte(w.rng.Uint32())
 	}
+	return uuid(b)
+}
+
+// uuid is a UUID of random bits.
+func uuid(b [16]byte) string {
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }

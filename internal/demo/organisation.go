@@ -10,6 +10,9 @@ import (
 // all members are published.
 const admin = "999988887777"
 
+// security is that account.
+var security = account{id: admin, name: "security", environment: "prod", ou: "infrastructure"}
+
 // An account of the simulated organisation.
 type account struct {
 	id, name, environment string
@@ -70,8 +73,13 @@ type place struct {
 	instead bool
 }
 
+// anywhere is where something may be found.
 func (w *world) anywhere() place {
-	return place{account: pick(w.rng, w.accounts), region: pick(w.rng, w.regions)}
+	for {
+		if p := (place{account: pick(w.rng, w.accounts), region: pick(w.rng, w.regions)}); !p.dark() {
+			return p
+		}
+	}
 }
 
 func (w *world) at(name, region string) place {

@@ -32,8 +32,9 @@ type receivers struct {
 const number = "+12025550199"
 
 // openReceivers starts them on ports of the system's choice. The program that tells
-// them, and that they call back, is at the address home; each team gets its app.
-func openReceivers(ctx context.Context, home string, teams []team, now func() time.Time) (*receivers, error) {
+// them, and that they call back, is at the address home; each team gets its app. aws
+// answers for AWS.
+func openReceivers(ctx context.Context, home string, teams []team, now func() time.Time, aws http.HandlerFunc) (*receivers, error) {
 	var lc net.ListenConfig
 	on, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -60,7 +61,10 @@ func openReceivers(ctx context.Context, home string, teams []team, now func() ti
 		o.People = append(o.People, p.Person)
 	}
 	r.Inbox = inbox.New(o)
-	r.web, r.mail = &http.Server{Handler: r.Inbox, ReadHeaderTimeout: 10 * time.Second}, r.MailServer()
+	mux := http.NewServeMux()
+	mux.Handle("/", r.Inbox)
+	mux.HandleFunc("POST "+busPath, aws)
+	r.web, r.mail = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}, r.MailServer()
 	go func() { _ = r.web.Serve(on) }() // ends with close
 	go func() { _ = r.mail.Serve(smtp) }()
 	return r, nil

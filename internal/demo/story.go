@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,11 +33,15 @@ type world struct {
 	client *http.Client
 	tell   func(line string)
 	pace   time.Duration
-	before store.Totals // of what an earlier demo left
+	before tally // of what an earlier demo left
 
-	mu       sync.Mutex
-	sent     int // deliveries, guarded by mu
-	answered int // of them with 2xx, guarded by mu
+	// inspector is who asks GuardDuty, once the program is made.
+	inspector *inspector
+
+	mu       sync.Mutex // guards what follows
+	sent     int        // deliveries
+	answered int        // of them with 2xx
+	detected map[tocsin.Key]known
 }
 
 type doors struct{ topic, bus string }
@@ -48,12 +53,15 @@ func (w *world) topicARN(region string) string {
 // publish signs the finding's event as the administrator's topic would and posts
 // it.
 func (w *world) publish(ctx context.Context, f *finding) (snstest.Message, error) {
-	m, err := w.signer.Notification(w.topicARN(f.region), string(w.event(f, admin)))
+	raw := w.event(f, admin)
+	m, err := w.signer.Notification(w.topicARN(f.region), string(raw))
 	if err != nil {
 		return m, err
 	}
-	_, err = w.post(ctx, m)
-	return m, err
+	if _, err = w.post(ctx, m); err != nil {
+		return m, err
+	}
+	return m, w.detect(raw, false)
 }
 
 func (w *world) post(ctx context.Context, m snstest.Message) (status int, err error) {
@@ -194,6 +202,27 @@ func (w *world) story() []scene {
 			_, err := w.publish(ctx, brute)
 			return w.say(ctx, err, brute, "archived in GuardDuty")
 		},
+		w.lost("UnauthorizedAccess:EC2/SSHBruteForce", "data-lake", "us-west-2"),
+	}
+}
+
+// lost is a finding whose event never came: who compares with GuardDuty finds it.
+func (w *world) lost(kind, account, region string) scene {
+	return func(ctx context.Context) error {
+		f := w.find(kindOf(kind), w.at(account, w.region(region)))
+		f.since(2 * publishing)
+		if err := w.detect(w.event(f, admin), true); err != nil {
+			return err
+		}
+		if _, err := w.inspector.look(ctx); err != nil {
+			return err
+		}
+		if err := w.say(ctx, nil, f, "its event was lost on the way"); err != nil {
+			return err
+		}
+		r, err := w.inspector.look(ctx)
+		w.tell(columns("all", "all", "compared with GuardDuty") + fmt.Sprintf(" → received %d, API %d, recovered %d, unexplained %d", r.Received, r.API, r.Recovered, r.Unexplained))
+		return err
 	}
 }
 
@@ -273,14 +302,16 @@ func (w *world) forged(ctx context.Context) error {
 func (w *world) storm(ctx context.Context) error {
 	const clients, each = 16, 25
 	messages := make([][]snstest.Message, clients)
+	var events [][]byte
 	for i := range messages {
 		for range each {
 			f := w.find(kindOf("Recon:EC2/PortProbeUnprotectedPort"), place{account: pick(w.rng, w.accounts[:min(len(w.accounts), 9)]), region: pick(w.rng, w.regions)})
-			m, err := w.signer.Notification(w.topicARN(f.region), string(w.event(f, admin)))
+			raw := w.event(f, admin)
+			m, err := w.signer.Notification(w.topicARN(f.region), string(raw))
 			if err != nil {
 				return err
 			}
-			messages[i] = append(messages[i], m)
+			messages[i], events = append(messages[i], m), append(events, raw)
 		}
 	}
 	start := time.Now()
@@ -303,6 +334,11 @@ func (w *world) storm(ctx context.Context) error {
 	default:
 	}
 	took := time.Since(start)
+	for _, raw := range events {
+		if err := w.detect(raw, false); err != nil {
+			return err
+		}
+	}
 	w.tell(columns("most", "all", "a storm of port probes") + fmt.Sprintf(" → %d findings by %d clients in %d ms, each on disk before its answer", clients*each, clients, took.Milliseconds()))
 	w.tell(columns("most", "all", "") + fmt.Sprintf(" → %d a minute are told singly in #platform-alerts, the rest together", storm))
 	return nil
@@ -311,16 +347,11 @@ func (w *world) storm(ctx context.Context) error {
 // account shows that what was answered is there.
 func (w *world) account(ctx context.Context) error {
 	return w.app.Store().View(ctx, func(tx *store.Tx) error {
-		t, err := tx.Totals()
+		t, err := readTally(tx)
 		if err != nil {
 			return err
 		}
-		var rows, alerts int64
-		for v, n := range t.Verdicts {
-			if v != tocsin.Duplicate {
-				rows += n - w.before.Verdicts[v]
-			}
-		}
+		rows, alerts := t.rows-w.before.rows, int64(0)
 		for status, n := range t.Alerts {
 			alerts += n - w.before.Alerts[status]
 		}
@@ -335,6 +366,29 @@ func (w *world) account(ctx context.Context) error {
 		return nil
 	})
 }
+
+// A tally is what a store counts.
+type tally struct {
+	store.Totals
+	rows int64 // of the journal that were delivered to the doors, canaries left out
+}
+
+func readTally(tx *store.Tx) (t tally, err error) {
+	if t.Totals, err = tx.Totals(); err != nil {
+		return t, err
+	}
+	sources, err := tx.Sources()
+	for _, s := range sources {
+		if slices.Contains(delivering, s.Source) {
+			t.rows += s.Events
+		}
+	}
+	t.rows -= t.Verdicts[tocsin.Watched]
+	return t, err
+}
+
+// delivering are the sources to which findings are delivered.
+var delivering = []string{"org-topic", "member-bus"}
 
 // life goes on after the story: now and then a new finding, an update, or somebody
 // who answers what has been open for a while.
@@ -384,14 +438,18 @@ func columns(account, region, what string) string {
 	return fmt.Sprintf("%-14s %-14s %-33s", account, region, what)
 }
 
-// last tells of the newest row of the journal.
+// last tells of the newest row of the journal, canaries and what the program says of
+// itself left out.
 func (w *world) last(ctx context.Context, what, account, region string) error {
 	return w.app.Store().View(ctx, func(tx *store.Tx) error {
-		events, err := tx.Events(store.EventFilter{Page: store.Page{Limit: 1}})
-		if err != nil || len(events) == 0 {
+		events, err := tx.Events(store.EventFilter{Page: store.Page{Limit: 100}})
+		i := slices.IndexFunc(events, func(ev tocsin.Event) bool {
+			return ev.Verdict != tocsin.Watched && (ev.Source == inspection || slices.Contains(delivering, ev.Source))
+		})
+		if err != nil || i < 0 {
 			return err
 		}
-		ev := events[0]
+		ev := events[i]
 		what := columns(account, region, what)
 		if ev.Alert == 0 {
 			w.tell(fmt.Sprintf("%s → %s: %s", what, ev.Verdict, ev.Reason))
