@@ -120,7 +120,7 @@ func (s *shell) printRemarks(f diagnosis.Facts, remarks []diagnosis.Remark, all 
 			fmt.Fprintf(s.out, "         $ %s\n", s.harmless(r.Fix))
 		}
 	}
-	_, err := fmt.Fprintf(s.out, "\n%d broken, %d warnings, %d not looked at\n", counts[diagnosis.Broken], counts[diagnosis.Warning], counts[diagnosis.Unknown])
+	_, err := fmt.Fprintf(s.out, "\n%d broken, %s, %d not looked at\n", counts[diagnosis.Broken], plural(counts[diagnosis.Warning], "warning"), counts[diagnosis.Unknown])
 	return err
 }
 

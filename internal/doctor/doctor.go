@@ -13,6 +13,7 @@ import (
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/guardduty"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
@@ -195,13 +196,20 @@ func (r *region) readDetector(ctx context.Context) {
 
 func (r *region) readRules(ctx context.Context) {
 	c := eventbridge.NewFromConfig(r.session.Config)
-	buses, err := c.ListEventBuses(ctx, &eventbridge.ListEventBusesInput{})
-	if r.failed(ctx, "events:ListEventBuses", "*", err) {
-		r.Buses = []diagnosis.Bus{{Name: "default"}}
-	} else {
-		for _, b := range buses.EventBuses {
+	for next := (*string)(nil); ; {
+		page, err := c.ListEventBuses(ctx, &eventbridge.ListEventBusesInput{NextToken: next})
+		if r.failed(ctx, "events:ListEventBuses", "*", err) {
+			break
+		}
+		for _, b := range page.EventBuses {
 			r.Buses = append(r.Buses, diagnosis.Bus{Name: sdk.ToString(b.Name), ARN: sdk.ToString(b.Arn), Policy: sdk.ToString(b.Policy)})
 		}
+		if next = page.NextToken; next == nil {
+			break
+		}
+	}
+	if len(r.Buses) == 0 {
+		r.Buses = []diagnosis.Bus{{Name: "default"}}
 	}
 	for _, b := range r.Buses {
 		if !r.readBus(ctx, c, b.Name) {
@@ -234,11 +242,18 @@ func (r *region) readBus(ctx context.Context, c *eventbridge.Client, bus string)
 }
 
 func (r *region) readTargets(ctx context.Context, c *eventbridge.Client, rule *diagnosis.Rule) {
-	page, err := c.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{Rule: &rule.Name, EventBusName: &rule.Bus})
-	if r.failed(ctx, "events:ListTargetsByRule", "*", err) {
-		return
+	var targets []types.Target
+	for next := (*string)(nil); ; {
+		page, err := c.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{Rule: &rule.Name, EventBusName: &rule.Bus, NextToken: next})
+		if r.failed(ctx, "events:ListTargetsByRule", "*", err) {
+			return
+		}
+		targets = append(targets, page.Targets...)
+		if next = page.NextToken; next == nil {
+			break
+		}
 	}
-	for _, t := range page.Targets {
+	for _, t := range targets {
 		got := diagnosis.Target{
 			ID: sdk.ToString(t.Id), ARN: sdk.ToString(t.Arn), RoleARN: sdk.ToString(t.RoleArn), Attempts: -1, Age: -1,
 			Transforms: t.InputTransformer != nil || t.InputPath != nil || t.Input != nil,

@@ -4,7 +4,8 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
-	"os/exec"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -157,13 +158,13 @@ func TestThePolicyOnlyReads(t *testing.T) {
 	if diff := slices.Compare(policy.Statement[0].Action, doctor.Actions()); diff != 0 || !slices.IsSorted(doctor.Actions()) {
 		t.Error("the policy is not the list of actions, sorted")
 	}
-	code, err := exec.Command("grep", "-rhoE", `"[a-z]+:(Get|List|Describe)[A-Za-z]+"`, ".").Output()
+	code, err := os.ReadFile("doctor.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for quoted := range strings.FieldsSeq(string(code)) {
-		if action := strings.Trim(quoted, `"`); !slices.Contains(doctor.Actions(), action) {
-			t.Errorf("%s is called and not in the policy", action)
+	for _, m := range regexp.MustCompile(`"([a-z]+:(?:Get|List|Describe)[A-Za-z]+)"`).FindAllStringSubmatch(string(code), -1) {
+		if !slices.Contains(doctor.Actions(), m[1]) {
+			t.Errorf("%s is called and not in the policy", m[1])
 		}
 	}
 	for _, a := range doctor.Actions() {
