@@ -1064,7 +1064,7 @@ func TestShadowsAreRecordedAndDropsAreNot(t *testing.T) {
 	if r := n.finding(named("f2"), sev(2)); r.Verdict != tocsin.Suppressed || !strings.Contains(r.Reason, "nobody wants these") {
 		t.Errorf("verdict %s, %q", r.Verdict, r.Reason)
 	}
-	n.at(60 * 24)
+	n.at(3 * 60)
 	n.want()
 }
 
