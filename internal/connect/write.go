@@ -394,18 +394,19 @@ func (p *plan) notes() []string {
 	if len(p.OUs) > 0 {
 		all = append(all, "A StackSet never puts anything into the management account; findings come to the delegated administrator.")
 	}
-	if p.Way == SNS {
+	switch {
+	case p.Way == SNS:
 		all = append(
 			all,
 			"Run it in account "+p.Account+", whose topics the source allows. tocsin confirms the subscription by itself; the Sources page says when.",
 			"The topic lets in EventBridge alone, without a condition: EventBridge meets none. See it work: aws guardduty create-sample-findings makes findings that come as samples.",
 		)
-	} else if p.ByQueue() {
+	case p.ByQueue():
 		all = append(all,
 			"Run it in account "+p.Account+". tocsin needs no address that AWS reaches: it asks the queue, with the permissions that the source's page shows.",
 			"The queue keeps what tocsin has not read for 14 days. See it work: aws guardduty create-sample-findings makes findings that come as samples.",
 		)
-	} else {
+	default:
 		all = append(all, "See it work: aws guardduty create-sample-findings makes findings that come as samples.")
 	}
 	all = append(all, "What cannot be delivered within a day, or is refused, is kept for 14 days in the queue "+p.StackName+"-undelivered of the region.")
