@@ -5,7 +5,11 @@
 //
 // The package is tests only. TOCSIN_CHAOS_SEED repeats a run, as far as the
 // machine lets it; TOCSIN_CHAOS_KILLS says how often TestNothingIsLostOnKill
-// kills (default 20).
+// kills (default 12).
 //
-// TOCSIN_NIGHT_EVENTS says how many events a night has (default 10,000).
+// TOCSIN_NIGHT_EVENTS says how many events a night has (default 6,000).
+//
+// TOCSIN_ORGANISATION_FINDINGS says how many findings each place of the organisation
+// has (default 1); with TOCSIN_ORGANISATION_OTHERS=1 moto and kinesalite are its queue
+// and its stream.
 package chaos

@@ -30,7 +30,7 @@ func TestNothingIsLostOnKill(t *testing.T) {
 
 func nothingIsLostOnKill(t *testing.T, sc *scene) {
 	rnd := chance(t)
-	kills := int(number(t, "TOCSIN_CHAOS_KILLS", 20))
+	kills := int(number(t, "TOCSIN_CHAOS_KILLS", 12))
 	faults := rand.New(rand.NewPCG(rnd.Uint64(), 3))
 	for _, r := range sc.receivers {
 		// Guarded by the receiver's lock. After two failures a message gets through,

@@ -49,7 +49,7 @@ func TestAnOrganisationLosesNothing(t *testing.T) {
 	o := newOrganisation(t)
 	rnd := chance(t)
 	perPlace := int(number(t, "TOCSIN_ORGANISATION_FINDINGS", 1))
-	kills := int(number(t, "TOCSIN_CHAOS_KILLS", 20)) / 4
+	kills := int(number(t, "TOCSIN_CHAOS_KILLS", 12)) / 3
 	o.start()
 
 	// GuardDuty finds something in every account and region, and sends it.
