@@ -138,15 +138,3 @@ func (tx *Tx) Sightings(kind tocsin.SightingKind) ([]tocsin.Sighting, error) {
 	})
 	return all, err
 }
-
-// Unsee forgets what a source saw of a kind before at: places that are no more.
-func (tx *Tx) Unsee(source string, kind tocsin.SightingKind, places ...tocsin.Place) error {
-	return tx.db.execs(`
-		DELETE FROM sighting
-		WHERE kind = $1
-			AND source = $2
-			AND account = $3
-			AND region = $4`, len(places), func(i int, args []any) []any {
-		return append(args, text(string(kind)), text(source), text(places[i].Account), text(places[i].Region))
-	}, nil)
-}

@@ -124,12 +124,6 @@ func sightingsAreReplaced(t *testing.T, s *store.Store) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	err := s.Update(t.Context(), func(tx *store.Tx) error {
-		return tx.Unsee("api", tocsin.SawDetector, tocsin.Place{Account: "111122223333", Region: "us-east-1"})
-	})
-	if got := observed(t, s); err != nil || len(got) != 1 {
-		t.Errorf("%d are left, %v; want 1", len(got), err)
-	}
 }
 
 func sightingsOutliveErrors(t *testing.T, s *store.Store) {
