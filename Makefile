@@ -35,7 +35,7 @@ bench: build
 	$(GO) run ./internal/bench $(ARGS)
 
 chaos: deps
-	TOCSIN_CHAOS_KILLS=$(KILLS) $(GO) test -count=1 -timeout 2h -v -run 'NothingIsLost' ./internal/chaos
+	TOCSIN_CHAOS_KILLS=$(KILLS) $(GO) test -count=1 -timeout 2h -v -run 'NothingIsLost|LosesNothing' ./internal/chaos
 
 fuzz:
 	@scripts/fuzz $(FUZZTIME)

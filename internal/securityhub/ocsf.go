@@ -79,7 +79,9 @@ func (f *finding) endOCSF(v gjson.Result) {
 	compliance := strings.ToLower(f.compliance)
 	switch {
 	case status == "suppressed", status == "archived", status == "deleted", wording.Line(v.Get("unmapped.RecordState")) == "ARCHIVED":
-		f.state, f.archived = wording.First(map[bool]string{true: status}[status != "new"], "archived"), true
+		if f.state, f.archived = "archived", true; status != "" && status != "new" {
+			f.state = status
+		}
 	case status == "resolved", wording.Line(v.Get("activity_id")) == "3":
 		f.state = "resolved"
 	case compliance == "pass", compliance == "passed":

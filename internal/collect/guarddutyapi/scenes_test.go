@@ -889,9 +889,6 @@ func TestFindingsOlderThanTocsinAreFetchedOnce(t *testing.T) {
 // One administrator, 200 accounts, 17 regions, 20,000 findings.
 func TestAWholeOrganisation(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("it takes seconds")
-	}
 	w := newWorld(t)
 	regions := []string{"us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "sa-east-1", "eu-central-1", "eu-west-1", "eu-west-2", "eu-west-3", "eu-north-1", "ap-south-1", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-southeast-1", "ap-southeast-2"}
 	var members []guarddutytest.Member

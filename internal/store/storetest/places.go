@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -165,7 +166,7 @@ func latestCanaries(t *testing.T, s *store.Store) (ids []string) {
 	err := s.View(t.Context(), func(tx *store.Tx) error {
 		all, err := tx.Canaries("canary")
 		for _, c := range all {
-			ids = append(ids, c.Region+" "+c.ID)
+			ids = append(ids, strings.TrimSpace(c.Region+" "+c.ID+" "+c.Error))
 		}
 		return err
 	})
@@ -199,7 +200,7 @@ func canariesArriveOnce(t *testing.T, s *store.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"eu-west-1 1", "eu-west-1 3", "us-east-1 2"}, latestCanaries(t, s)); diff != "" {
+	if diff := cmp.Diff([]string{"eu-west-1 1", "eu-west-1 3", "us-east-1 2 denied"}, latestCanaries(t, s)); diff != "" {
 		t.Errorf("the newest, and the newest that arrived (-want +got):\n%s", diff)
 	}
 }
