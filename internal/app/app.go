@@ -283,6 +283,7 @@ func (a *App) Reload() error {
 		a.o.Log.Warn("sources that are no more are not taken note of", "err", err)
 	}
 	old := a.serving.Swap(next)
+	old.leave()
 	old.stop()
 	next.start(a.running, a.engine.Accept, a.o.Log)
 	for _, key := range fixed(a.o.Config, c) {
@@ -387,6 +388,41 @@ type generation struct {
 	cancel   context.CancelFunc
 	done     sync.WaitGroup
 	gone     atomic.Pointer[string] // the first source that ended by itself
+
+	mu     sync.Mutex
+	left   bool           // guarded by mu
+	inside sync.WaitGroup // deliveries that entered; none is added once left
+}
+
+// farewell is for how long a reload waits for the deliveries that are under way. A
+// sender that is slower than that is told to come again.
+const farewell = 2 * time.Second
+
+// enter notes a delivery, which calls inside.Done at its end, unless the generation
+// is left: then another one is in force.
+func (g *generation) enter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.left {
+		g.inside.Add(1)
+	}
+	return !g.left
+}
+
+// leave lets nothing more in, and gives what is inside a moment to come to its end.
+func (g *generation) leave() {
+	g.mu.Lock()
+	g.left = true
+	g.mu.Unlock()
+	empty := make(chan struct{})
+	go func() {
+		g.inside.Wait()
+		close(empty)
+	}()
+	select {
+	case <-empty:
+	case <-time.After(farewell):
+	}
 }
 
 // ended names a source that ended though nobody asked it to.

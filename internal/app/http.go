@@ -83,8 +83,13 @@ func (a *App) mux(pages http.Handler, ready http.HandlerFunc) http.Handler {
 
 // receive passes a delivery to the source that is named in its path.
 func (a *App) receive(w http.ResponseWriter, r *http.Request) {
+	g := a.serving.Load()
+	for !g.enter() {
+		g = a.serving.Load()
+	}
+	defer g.inside.Done()
 	name := r.PathValue("source")
-	h, ok := a.serving.Load().handlers[name]
+	h, ok := g.handlers[name]
 	switch {
 	case ok:
 		h.ServeHTTP(w, r)

@@ -80,6 +80,37 @@ func TestADoorAdmitsTheTokenBefore(t *testing.T) {
 	}
 }
 
+func TestWhatComesBeforeADoorRunsWaitsForIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d, err := collect.NewDoor(doorEnv(nil), secret.New("0123456789abcdef"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept := make(chan error, 1)
+		go func() {
+			_, err := d.Deliver(t.Context(), tocsin.Event{})
+			kept <- err
+		}()
+		synctest.Wait() // the delivery is inside
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			_ = d.Run(ctx, func(_ context.Context, events ...tocsin.Event) ([]tocsin.Receipt, error) {
+				return make([]tocsin.Receipt, len(events)), nil
+			})
+		}()
+		if err := <-kept; err != nil {
+			t.Errorf("a delivery from before it ran: %v, want it kept", err)
+		}
+		cancel()
+		synctest.Wait()
+		began := time.Now()
+		if _, err := d.Deliver(t.Context(), tocsin.Event{}); !errors.Is(err, collect.ErrStopped) || time.Since(began) != 0 {
+			t.Errorf("after it ran: %v after %v, want %v at once", err, time.Since(began), collect.ErrStopped)
+		}
+	})
+}
+
 func TestADoorThatIsFullOrClosedTakesNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -29,6 +29,8 @@ type Inlet struct {
 	hash  [sha256.Size]byte
 	made  bool // token is env's, which may turn it over
 
+	begun chan struct{} // closed once Run was called
+	begin sync.Once
 	mu    sync.RWMutex
 	sink  Sink           // nil before and after Run
 	under sync.WaitGroup // calls of sink
@@ -44,6 +46,11 @@ var (
 	// ErrTooLarge says that a body is longer than MaxBody, unpacked.
 	ErrTooLarge = errors.New("the body is too large")
 )
+
+// beginning is for how long a delivery waits for Run to be called: at a reload, what
+// comes meanwhile to the doors of the new configuration is held until the old one
+// has let go, and not sent away.
+const beginning = 4 * time.Second
 
 // shortToken is below what nobody guesses. A shorter one is the operator's choice
 // and draws a warning; one that is made here has 43 characters.
@@ -65,7 +72,7 @@ func NewInlet(env Env, token secret.String) (*Inlet, error) {
 	} else if n := len(token.Reveal()); n < shortToken {
 		env.Log.Warn("the token is short enough to be guessed; leave it out and one is made", "source", env.Name, "characters", n)
 	}
-	return &Inlet{env: env, token: token, hash: sha256.Sum256([]byte(token.Reveal())), made: !given}, nil
+	return &Inlet{env: env, token: token, hash: sha256.Sum256([]byte(token.Reveal())), made: !given, begun: make(chan struct{})}, nil
 }
 
 // Run lets events through to sink until ctx ends, and returns once no call of
@@ -74,6 +81,7 @@ func (in *Inlet) Run(ctx context.Context, sink Sink) error {
 	in.mu.Lock()
 	in.sink = sink
 	in.mu.Unlock()
+	in.begin.Do(func() { close(in.begun) })
 	<-ctx.Done()
 	in.mu.Lock()
 	in.sink = nil
@@ -82,8 +90,12 @@ func (in *Inlet) Run(ctx context.Context, sink Sink) error {
 	return nil
 }
 
-// Hand hands events to the sink. The error is ErrStopped where there is none.
+// Hand hands events to the sink, for which it waits a moment if Run was not called
+// yet. The error is ErrStopped where there is none.
 func (in *Inlet) Hand(ctx context.Context, events ...tocsin.Event) ([]tocsin.Receipt, error) {
+	if !in.running(ctx) {
+		return nil, ErrStopped
+	}
 	in.mu.RLock()
 	sink := in.sink
 	if sink != nil {
@@ -97,6 +109,24 @@ func (in *Inlet) Hand(ctx context.Context, events ...tocsin.Event) ([]tocsin.Rec
 	receipts, err := sink(ctx, events...)
 	in.unkept.note(err, in.env.Now)
 	return receipts, err
+}
+
+// running waits for Run to be called, and reports whether it was.
+func (in *Inlet) running(ctx context.Context) bool {
+	select {
+	case <-in.begun:
+		return true
+	default:
+	}
+	timer := time.NewTimer(beginning)
+	defer timer.Stop()
+	select {
+	case <-in.begun:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
 }
 
 // Standing says how the source stands: it is ready whenever the server is, and failing
