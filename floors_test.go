@@ -21,7 +21,7 @@ var floors = []struct {
 	name  string
 	rooms []string
 }{
-	{"ground", []string{".", "pattern", "transform", "internal/secret", "internal/spelling", "internal/wallclock", "internal/plain", "library", "deploy/break-glass", "deploy/lambda"}},
+	{"ground", []string{".", "pattern", "transform", "internal/secret", "internal/spelling", "internal/wallclock", "internal/plain", "internal/loopback", "internal/lazyregexp", "library", "deploy/break-glass", "deploy/lambda"}},
 	{"words", []string{"internal/wording"}},
 	{"judgement, dialects, contracts", []string{
 		"pattern/lint", "internal/rules", "internal/routing", "internal/oncall", "internal/escalation", "internal/reports", "internal/shadow", "internal/reconcile",
