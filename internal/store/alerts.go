@@ -156,7 +156,7 @@ func (tx *Tx) Alerts(f AlertFilter) (alerts []tocsin.Alert, total int64, err err
 		SELECT `+alertColumns+`
 		FROM alert`+w.text()+`
 		ORDER BY `+sort+`
-		LIMIT `+w.arg(limit(f.Limit))+`
+		LIMIT `+w.limit(limit(f.Limit))+`
 		OFFSET `+w.arg(int64(max(0, f.Offset))), w.args...)
 	return alerts, total, err
 }
@@ -198,7 +198,7 @@ func (tx *Tx) EachAlert(from, to time.Time, yield func(tocsin.Alert) bool) error
 			FROM alert
 			WHERE id < $1
 			ORDER BY id DESC
-			LIMIT $2`, last, int64(walkAlerts))
+			LIMIT CAST($2 AS BIGINT)`, last, int64(walkAlerts))
 		if err != nil {
 			return err
 		}
@@ -248,7 +248,7 @@ func alertsWhere(f AlertFilter) where {
 		w.and("SUBSTR(type, 1, LENGTH(CAST(? AS TEXT))) = ?", text(f.Type), text(f.Type))
 	}
 	if f.Text != "" {
-		w.and(`search LIKE ? ESCAPE '\'`, likeAnywhere(f.Text))
+		w.like("search", likeAnywhere(f.Text))
 	}
 	return w
 }

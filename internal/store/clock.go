@@ -20,7 +20,7 @@ func (tx *Tx) DueAlerts(now time.Time, limit int) ([]tocsin.Alert, error) {
 		WHERE due > 0
 			AND due <= $1
 		ORDER BY due, id
-		LIMIT $2
+		LIMIT CAST($2 AS BIGINT)
 		`+skipLocked, millis(now), int64(max(0, limit)))
 }
 

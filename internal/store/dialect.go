@@ -58,6 +58,10 @@ type engine interface {
 // and conversions in between, and PostgreSQL through pgx, which makes one round
 // trip of a batch; both with the same text of SQL.
 //
+// A LIMIT, and what follows LIKE, is a CAST where it is an argument: SQLite looks at
+// the value of one that stands alone as it plans, and so prepares the statement
+// again for each run.
+//
 // Arguments are nil, int64, float64, string and []byte. Values are scanned into
 // *int64, *int, *float64, *string and *[]byte.
 type session interface {
@@ -68,8 +72,9 @@ type session interface {
 	// execs runs one statement n times, in order, with the arguments that bind
 	// appends for the i-th. done, if any, hears how many rows it touched.
 	execs(sql string, n int, bind binder, done func(i int, rows int64) error) error
-	// inserts runs one INSERT n times, in order. id hears the new key, which is in
-	// the column named.
+	// inserts inserts n rows, in order. The text is that of one, and ends with its
+	// VALUES. id hears the new key, which is in the column named. After an error some of
+	// the rows may be there: the transaction is to be given up.
 	inserts(sql, column string, n int, bind binder, id func(i int, id int64)) error
 	// queries runs one SELECT n times, in order, and calls each for every row.
 	queries(sql string, n int, bind binder, each func(i int, r row) error) error

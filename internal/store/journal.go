@@ -189,7 +189,7 @@ func (tx *Tx) Events(f EventFilter) ([]tocsin.Event, error) {
 		SELECT `+eventColumns+`
 		FROM event`+w.text()+`
 		ORDER BY seq DESC
-		LIMIT `+w.arg(limit(f.Limit)), w.args...)
+		LIMIT `+w.limit(limit(f.Limit)), w.args...)
 	return events, err
 }
 
@@ -213,7 +213,7 @@ func (tx *Tx) EachEvent(f EventFilter, yield func(tocsin.Event) error) error {
 			SELECT `+eventColumns+`
 			FROM event`+w.text()+`
 			ORDER BY seq
-			LIMIT `+w.arg(int64(walkRows)), w.args...)
+			LIMIT `+w.limit(walkRows), w.args...)
 		if err != nil || len(events) == 0 {
 			return err
 		}

@@ -185,7 +185,7 @@ func (tx *Tx) latencies(f LatencyFilter, w *where) ([]Latency, error) {
 	w.and("opened_at < ?", millis(f.To))
 	if f.Account+f.Region+f.Route != "" {
 		// It lets through a little more: a route of a region's name.
-		w.and(`what LIKE ? ESCAPE '\'`, text(wild(f.Account)+"\n"+wild(f.Region)+"\n"+wild(f.Route)+"\n%"))
+		w.like("what", text(wild(f.Account)+"\n"+wild(f.Region)+"\n"+wild(f.Route)+"\n%"))
 	}
 	sql := `
 		SELECT ` + latencyColumns + `
@@ -193,7 +193,7 @@ func (tx *Tx) latencies(f LatencyFilter, w *where) ([]Latency, error) {
 		ORDER BY id DESC`
 	if f.Limit > 0 {
 		sql += `
-		LIMIT ` + w.arg(int64(f.Limit))
+		LIMIT ` + w.limit(int64(f.Limit))
 	}
 	var all []Latency
 	err := tx.db.query(sql, w.args, func(r row) error {

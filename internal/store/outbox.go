@@ -125,7 +125,7 @@ func (tx *Tx) Claim(receiver string, now time.Time, lease time.Duration, limit i
 			AND n.digest = 0
 			AND `+isNext+`
 		ORDER BY n.due, n.id
-		LIMIT $3
+		LIMIT CAST($3 AS BIGINT)
 		`+tx.dialect.skipLocked,
 		now.Add(lease), text(receiver), millis(now), int64(max(0, limit)))
 }
@@ -163,7 +163,7 @@ func (tx *Tx) ClaimDigest(receiver string, now time.Time, lease time.Duration, l
 			AND n.contact = $3
 			AND `+isNext+`
 		ORDER BY n.due, n.id
-		LIMIT $4
+		LIMIT CAST($4 AS BIGINT)
 		`+tx.forUpdate(),
 		now.Add(lease), text(receiver), millis(now), contact, int64(max(0, limit)))
 }
@@ -387,5 +387,5 @@ func (tx *Tx) Notifications(f NotificationFilter) ([]tocsin.Notification, error)
 		SELECT `+notificationColumns+`
 		FROM notification`+w.text()+`
 		ORDER BY id DESC
-		LIMIT `+w.arg(limit(f.Limit)), w.args...)
+		LIMIT `+w.limit(limit(f.Limit)), w.args...)
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -22,6 +23,15 @@ func versionOf(ev *tocsin.Event) (finding, version any) {
 		return nil, nil
 	}
 	return fingerprint(ev.Finding), millis(ev.Version)
+}
+
+// Held is [Tx.Held] in a transaction of its own.
+func (s *Store) Held(ctx context.Context, keys []tocsin.Key) (held map[tocsin.Key]tocsin.Held, err error) {
+	err = s.View(ctx, func(tx *Tx) (err error) {
+		held, err = tx.Held(keys)
+		return err
+	})
+	return held, err
 }
 
 // Held says what the journal has of findings; one that it has nothing of is not in

@@ -41,7 +41,7 @@ func (tx *Tx) Silences(f SilenceFilter) ([]tocsin.Silence, error) {
 	}
 	most := ""
 	if f.Limit > 0 {
-		most = "\nLIMIT " + w.arg(int64(f.Limit))
+		most = "\nLIMIT " + w.limit(int64(f.Limit))
 	}
 	return tx.silences(`
 		SELECT id, version, doc

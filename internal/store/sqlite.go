@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,6 +25,7 @@ const sqliteFile = "tocsin.db"
 //
 //   - synchronous=FULL has each commit wait for the disk: what was acknowledged
 //     outlives a power cut (https://www.sqlite.org/pragma.html#pragma_synchronous).
+//     OFF outlives the end of the program alone.
 //   - journal_mode=WAL lets readers and the writer go on beside each other.
 //   - page_size=4096: an index that is hit anywhere (event_delivery, alert_key) has
 //     a page of its own changed by nearly each row, and pages are written twice.
@@ -34,30 +35,40 @@ const sqliteFile = "tocsin.db"
 //
 // They are run here, in this order, since the driver sorts those in its URL, and
 // a page_size after journal_mode has no effect.
-var sqlitePragmas = []string{
-	"busy_timeout = 10000",
-	"page_size = 4096",
-	"journal_mode = WAL",
-	"synchronous = FULL",
-	"wal_autocheckpoint = 8000",
-	"journal_size_limit = 67108864",
-	"temp_store = MEMORY",
+func sqlitePragmas(synchronous string) []string {
+	return []string{
+		"busy_timeout = 10000",
+		"page_size = 4096",
+		"synchronous = " + synchronous, // before the first page is written
+		"journal_mode = WAL",
+		"wal_autocheckpoint = 8000",
+		"journal_size_limit = 67108864",
+		"temp_store = MEMORY",
+	}
 }
 
 // sqliteEngine is a directory with one connection that writes and several that
 // read. The connections are the driver's own; each is used by whoever took it
 // out of its channel.
 type sqliteEngine struct {
-	file    string
-	lock    *lock
-	writer  chan *sqliteConn
-	readers chan *sqliteConn // nil ones are not opened yet
-	closed  chan struct{}
-	closing sync.Once
+	file        string
+	synchronous string // durable or fleeting
+	lock        *lock
+	writer      chan *sqliteConn
+	readers     chan *sqliteConn // those that are open
+	spare       chan struct{}    // one for each that may be opened yet
+	closed      chan struct{}
+	closing     sync.Once
 }
 
+// How SQLite is synchronous.
+const (
+	durable  = "FULL"
+	fleeting = "OFF"
+)
+
 // openSQLite opens the directory, which it creates, and locks.
-func openSQLite(ctx context.Context, dir string) (engine, error) {
+func openSQLite(ctx context.Context, dir, synchronous string) (engine, error) {
 	if dir == "" {
 		return nil, errors.New("store \"sqlite:\": want sqlite:DIRECTORY")
 	}
@@ -69,17 +80,19 @@ func openSQLite(ctx context.Context, dir string) (engine, error) {
 		return nil, err
 	}
 	e := &sqliteEngine{
-		file:    filepath.Join(dir, sqliteFile),
-		lock:    lock,
-		writer:  make(chan *sqliteConn, 1),
-		readers: make(chan *sqliteConn, max(4, 2*runtime.GOMAXPROCS(0))),
-		closed:  make(chan struct{}),
+		file:        filepath.Join(dir, sqliteFile),
+		synchronous: synchronous,
+		lock:        lock,
+		writer:      make(chan *sqliteConn, 1),
+		readers:     make(chan *sqliteConn, max(4, 2*runtime.GOMAXPROCS(0))),
+		closed:      make(chan struct{}),
 	}
-	for range cap(e.readers) {
-		e.readers <- nil
+	e.spare = make(chan struct{}, cap(e.readers))
+	for range cap(e.spare) {
+		e.spare <- struct{}{}
 	}
 	// The writer comes first: it creates the file.
-	writer, err := connectSQLite(ctx, e.file, "cache_size = -32768")
+	writer, err := e.connect(ctx, "cache_size = -32768")
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", e.file, err), lock.release())
 	}
@@ -87,8 +100,8 @@ func openSQLite(ctx context.Context, dir string) (engine, error) {
 	return e, nil
 }
 
-func connectSQLite(ctx context.Context, file string, pragmas ...string) (*sqliteConn, error) {
-	absolute, err := filepath.Abs(file)
+func (e *sqliteEngine) connect(ctx context.Context, pragmas ...string) (*sqliteConn, error) {
+	absolute, err := filepath.Abs(e.file)
 	if err != nil {
 		return nil, err
 	}
@@ -104,8 +117,8 @@ func connectSQLite(ctx context.Context, file string, pragmas ...string) (*sqlite
 	if err != nil {
 		return nil, err
 	}
-	c := &sqliteConn{conn: conn, ctx: ctx, during: ctx, statements: map[string]driver.Stmt{}}
-	for _, pragma := range slices.Concat(sqlitePragmas, pragmas) {
+	c := &sqliteConn{conn: conn, ctx: ctx, during: ctx, statements: map[string]driver.Stmt{}, inserting: map[insertion]string{}}
+	for _, pragma := range append(sqlitePragmas(e.synchronous), pragmas...) {
 		if _, err := c.exec("PRAGMA " + pragma); err != nil {
 			return nil, errors.Join(err, c.close())
 		}
@@ -115,7 +128,7 @@ func connectSQLite(ctx context.Context, file string, pragmas ...string) (*sqlite
 }
 
 func (e *sqliteEngine) update(ctx context.Context, f func(session) error) error {
-	c, err := e.take(ctx, e.writer)
+	c, err := e.take(ctx)
 	if err != nil {
 		return err
 	}
@@ -127,28 +140,54 @@ func (e *sqliteEngine) update(ctx context.Context, f func(session) error) error 
 }
 
 func (e *sqliteEngine) view(ctx context.Context, f func(session) error) error {
-	c, err := e.take(ctx, e.readers)
+	c, err := e.reader(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { e.readers <- c }()
-	if c == nil {
-		if c, err = connectSQLite(ctx, e.file, "cache_size = -4096", "query_only = 1"); err != nil {
-			return fmt.Errorf("%s: %w", e.file, err)
-		}
-	}
 	c.ctx, c.during = ctx, ctx
 	return c.transact("BEGIN", f)
 }
 
-func (e *sqliteEngine) take(ctx context.Context, from chan *sqliteConn) (*sqliteConn, error) {
+// reader takes one that is open, and opens another only where all are taken: each reads
+// the schema, and prepares its statements, anew.
+func (e *sqliteEngine) reader(ctx context.Context) (*sqliteConn, error) {
 	select {
 	case <-e.closed:
 		return nil, ErrClosed
 	default:
 	}
 	select {
-	case c := <-from:
+	case c := <-e.readers:
+		return c, nil
+	default:
+	}
+	select {
+	case c := <-e.readers:
+		return c, nil
+	case <-e.spare:
+	case <-e.closed:
+		return nil, ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	c, err := e.connect(ctx, "cache_size = -4096", "query_only = 1")
+	if err != nil {
+		e.spare <- struct{}{}
+		return nil, fmt.Errorf("%s: %w", e.file, err)
+	}
+	return c, nil
+}
+
+// take takes the writer.
+func (e *sqliteEngine) take(ctx context.Context) (*sqliteConn, error) {
+	select {
+	case <-e.closed:
+		return nil, ErrClosed
+	default:
+	}
+	select {
+	case c := <-e.writer:
 		return c, nil
 	case <-e.closed:
 		return nil, ErrClosed
@@ -164,8 +203,10 @@ func (e *sqliteEngine) close() error {
 	e.closing.Do(func() {
 		close(e.closed)
 		for range cap(e.readers) {
-			if c := <-e.readers; c != nil {
+			select {
+			case c := <-e.readers:
 				errs = append(errs, c.close())
+			case <-e.spare:
 			}
 		}
 		errs = append(errs, (<-e.writer).close())
@@ -180,6 +221,7 @@ type sqliteConn struct {
 	// ctx is that of the transaction under way; during is what the driver gets.
 	ctx, during context.Context
 	statements  map[string]driver.Stmt
+	inserting   map[insertion]string // the texts of those that insert several rows
 	// Buffers for arguments, used again for each statement.
 	args  []any
 	named []driver.NamedValue
@@ -242,21 +284,61 @@ func (c *sqliteConn) execs(sql string, n int, bind binder, done func(i int, rows
 }
 
 // inserts asks for the last rowid instead of RETURNING the column, which would
-// make a result set of each insert.
+// make a result set of each insert. Several rows go in one statement: what costs is
+// the statement more than the row. Their rowids follow each other, since nobody else
+// writes.
 func (c *sqliteConn) inserts(sql, _ string, n int, bind binder, id func(i int, id int64)) error {
-	st, err := c.prepare(sql)
-	if err != nil {
-		return err
-	}
-	for i := range n {
-		result, err := st.ExecContext(c.during, c.bind(i, bind))
+	for first, rows := 0, 0; first < n; first += rows {
+		rows = rowsTogether(n - first)
+		st, err := c.prepare(c.together(sql, rows))
 		if err != nil {
 			return err
 		}
-		rowid, _ := result.LastInsertId()
-		id(i, rowid)
+		c.args = c.args[:0]
+		for i := range rows {
+			c.args = bind(first+i, c.args)
+		}
+		result, err := st.ExecContext(c.during, c.name(c.args))
+		if err != nil {
+			return err
+		}
+		last, _ := result.LastInsertId()
+		for i := range rows {
+			id(first+i, last-int64(rows-1-i))
+		}
 	}
 	return nil
+}
+
+// maxRows is how many rows one statement inserts at the most.
+const maxRows = 32
+
+// rowsTogether is how many of the next n rows one statement inserts: a power of two,
+// so that few statements do for all n.
+func rowsTogether(n int) int {
+	return min(1<<(bits.Len(uint(n))-1), maxRows)
+}
+
+// An insertion is an INSERT of one row, and how many rows it is to have.
+type insertion struct {
+	sql  string
+	rows int
+}
+
+// together is the INSERT of so many rows. One that is refused fails it at once,
+// instead of taking back those before it, for which SQLite would keep a copy of each
+// page: who inserts rows rolls back all of the transaction.
+func (c *sqliteConn) together(sql string, rows int) string {
+	if rows == 1 {
+		return sql
+	}
+	which := insertion{sql, rows}
+	if _, ok := c.inserting[which]; !ok {
+		insert, row, _ := strings.Cut(positional(sql), "VALUES ")
+		insert = strings.Replace(insert, "INSERT", "INSERT OR FAIL", 1)
+		c.inserting[which] = insert + "VALUES " + row + strings.Repeat(", "+row, rows-1)
+	}
+	return c.inserting[which]
 }
 
 func (c *sqliteConn) query(sql string, args []any, each func(row) error) error {

@@ -57,6 +57,20 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	return open(ctx, url, steps)
 }
 
+// OpenFleeting is Open of a directory that need not outlive the machine: no commit waits
+// for the disk. What is committed outlives the program, and not a power cut.
+func OpenFleeting(ctx context.Context, dir string) (*Store, error) {
+	steps, err := readMigrations()
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{dialect: &sqliteDialect}
+	if s.engine, err = openSQLite(ctx, dir, fleeting); err != nil {
+		return nil, err
+	}
+	return s.migrated(ctx, filepath.Join(dir, sqliteFile), steps)
+}
+
 func open(ctx context.Context, url string, steps []migration) (*Store, error) {
 	scheme, rest, _ := strings.Cut(url, ":")
 	s, where := &Store{}, "store"
@@ -65,7 +79,7 @@ func open(ctx context.Context, url string, steps []migration) (*Store, error) {
 	case "sqlite":
 		dir := strings.TrimPrefix(rest, "//")
 		s.dialect, where = &sqliteDialect, filepath.Join(dir, sqliteFile)
-		s.engine, err = openSQLite(ctx, dir)
+		s.engine, err = openSQLite(ctx, dir, durable)
 	case "postgres", "postgresql":
 		s.dialect, s.slot = &postgresDialect, rand.Int64N(tallySlots)
 		s.engine, err = openPostgres(ctx, url)
@@ -75,6 +89,10 @@ func open(ctx context.Context, url string, steps []migration) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.migrated(ctx, where, steps)
+}
+
+func (s *Store) migrated(ctx context.Context, where string, steps []migration) (*Store, error) {
 	if err := s.migrate(ctx, steps); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", where, err), s.Close())
 	}

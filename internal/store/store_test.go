@@ -26,7 +26,14 @@ func open(t testing.TB, url string) *store.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := s.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.Replanned() // because of the schema, which is new
 	t.Cleanup(func() {
+		for sql, n := range s.Replanned() {
+			t.Errorf("SQLite planned this statement %d times again; is an argument its LIMIT, or what follows LIKE, and no CAST?\n%s", n, sql)
+		}
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}

@@ -49,6 +49,16 @@ func (w *where) in(column string, values []string) {
 	w.and(column + " IN (" + strings.Join(marks, ", ") + ")")
 }
 
+// like adds a condition, with \ before what the pattern means as it stands.
+func (w *where) like(column, pattern string) {
+	w.and(column+` LIKE CAST(? AS TEXT) ESCAPE '\'`, pattern)
+}
+
+// limit is what follows LIMIT, for n rows.
+func (w *where) limit(n int64) string {
+	return "CAST(" + w.arg(n) + " AS BIGINT)"
+}
+
 // text is the WHERE clause, or empty.
 func (w *where) text() string {
 	if len(w.conditions) == 0 {

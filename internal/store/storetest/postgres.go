@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/tocsin-sec/tocsin/internal/loopback"
 )
 
 // ServerEnv names an existing PostgreSQL server to use instead of a throw-away
@@ -178,7 +180,11 @@ func (s *server) start() error {
 	if out, err := create.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
-	port, err := freePort()
+	address, err := loopback.Free()
+	if err != nil {
+		return err
+	}
+	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return err
 	}
@@ -263,15 +269,4 @@ func program(name string) (string, error) {
 		}
 		return strings.Compare(a, b)
 	}), nil
-}
-
-// freePort is a loopback port that nobody listens on.
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, err
 }
