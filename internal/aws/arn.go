@@ -3,9 +3,9 @@ package aws
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"strings"
 
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 	"github.com/tocsin-sec/tocsin/internal/wording"
 )
@@ -23,7 +23,7 @@ func (a ARN) String() string {
 	return strings.Join([]string{"arn", a.Partition, a.Service, a.Region, a.Account, a.Resource}, ":")
 }
 
-var accountForm = regexp.MustCompile(`^([0-9]{12}|aws)?$`)
+var accountForm = lazyregexp.New(`^([0-9]{12}|aws)?$`)
 
 // ParseARN reads the ARN of a resource of the service.
 func ParseARN(text, service string) (ARN, error) {
@@ -47,7 +47,7 @@ func ParseARN(text, service string) (ARN, error) {
 // stands before the name in an ARN: "stream/". The name has that form; an ARN's
 // may have more after a colon, such as an alias. Where only the name is known,
 // region and account are "*", as policies write what they leave open.
-func Named(key, text, service, before string, form *regexp.Regexp) (ARN, error) {
+func Named(key, text, service, before string, form interface{ MatchString(string) bool }) (ARN, error) {
 	name := text
 	a := ARN{Partition: "*", Service: service, Region: "*", Account: "*", Resource: before + text}
 	if strings.HasPrefix(text, "arn:") {

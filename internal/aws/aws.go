@@ -13,7 +13,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
-	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,6 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/logging"
 
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
@@ -54,15 +54,16 @@ type Session struct {
 	Partition string
 
 	set    Settings
+	found  *string // where all services are, if the machine says so
 	seen   *watched
 	cached *aws.CredentialsCache
 }
 
 var (
-	regionForm  = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
-	roleForm    = regexp.MustCompile(`^arn:[a-z-]+:iam::[0-9]{12}:role/[\x21-\x7e]{1,512}$`)
-	sessionForm = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
-	externForm  = regexp.MustCompile(`^[\w+=,.@:/-]+$`)
+	regionForm  = lazyregexp.New(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
+	roleForm    = lazyregexp.New(`^arn:[a-z-]+:iam::[0-9]{12}:role/[\x21-\x7e]{1,512}$`)
+	sessionForm = lazyregexp.New(`^[\w+=,.@-]{2,64}$`)
+	externForm  = lazyregexp.New(`^[\w+=,.@:/-]+$`)
 )
 
 // Open checks the settings and makes the session of the source or receiver of that
@@ -79,7 +80,7 @@ func (s Settings) Open(kind, where, name string, client *http.Client) (*Session,
 	if err != nil {
 		return nil, err
 	}
-	session := &Session{Kind: kind, Partition: PartitionOf(s.Region), set: s}
+	session := &Session{Kind: kind, Partition: PartitionOf(s.Region), set: s, found: base.BaseEndpoint}
 	found := base.Credentials
 	if s.RoleARN != "" {
 		found = s.assuming(base)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 )
 
@@ -176,7 +176,7 @@ func (s *Session) judged(call Call, f fault, status, code, message string) error
 
 // mistimed finds what AWS says of a signature whose time is more than minutes from
 // its own (https://docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html).
-var mistimed = regexp.MustCompile(`(?i)^\s*signature (expired|not yet current)\b`)
+var mistimed = lazyregexp.New(`(?i)^\s*signature (expired|not yet current)\b`)
 
 // who sends, as somebody who writes a policy would call it.
 func (s *Session) who() string {
@@ -258,7 +258,7 @@ func assuming(err error) bool {
 	return false
 }
 
-var signature = regexp.MustCompile(`(?i)(signature|credential|token)[=:\[" ]+[^\s,&\]"]{16,}`)
+var signature = lazyregexp.New(`(?i)(signature|credential|token)[=:\[" ]+[^\s,&\]"]{16,}`)
 
 // Clean is what somebody said, fit to be shown: services echo what they were sent.
 func (s *Session) Clean(text string) string {

@@ -1,8 +1,8 @@
 package aws
 
-import "regexp"
+import "github.com/tocsin-sec/tocsin/internal/lazyregexp"
 
-var queueURL = regexp.MustCompile(`^https://(?:sqs\.([a-z0-9-]+)|([a-z0-9-]+)\.queue)\.[a-z0-9.-]+/([0-9]{12})/([\w.-]+)$`)
+var queueURL = lazyregexp.New(`^https://(?:sqs\.([a-z0-9-]+)|([a-z0-9-]+)\.queue)\.[a-z0-9.-]+/([0-9]{12})/([\w.-]+)$`)
 
 // QueueOf is the queue of SQS that is written as its ARN or as its URL; ok is false
 // for anything else.

@@ -64,7 +64,7 @@ func (s *Session) As(r Role) *Session {
 	as.set.RoleSessionName = cmp.Or(r.SessionName, s.set.RoleSessionName)
 	base := s.Config
 	if s.set.EndpointURL != "" { // which is another service's
-		base.BaseEndpoint = nil
+		base.BaseEndpoint = s.found
 	}
 	if w, ok := base.HTTPClient.(witness); ok {
 		base.HTTPClient = w.client

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/internal/collect"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/routing"
 	"github.com/tocsin-sec/tocsin/internal/rules"
@@ -145,7 +145,7 @@ func written[K ~string, V any](d *decoder, path string, m map[K]V) []K {
 	return keys
 }
 
-var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+var nameForm = lazyregexp.New(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
 func (d *decoder) checkName(path, name string) {
 	if !nameForm.MatchString(name) {
@@ -300,6 +300,9 @@ type forgetful struct{}
 
 func (forgetful) Load(context.Context, string) ([]byte, error) { return nil, nil }
 func (forgetful) Save(context.Context, string, []byte) error   { return nil }
+func (forgetful) First(_ context.Context, _ string, value []byte) ([]byte, error) {
+	return value, nil
+}
 
 func (d *decoder) rules(f file, accounts map[string]tocsin.Account) (*rules.Rules, map[string]tocsin.Updates) {
 	var all []rules.Rule
@@ -384,7 +387,7 @@ func (d *decoder) rule(r rule, path string) (made rules.Rule, text []byte, ok bo
 	return made, r.Pattern.text, len(d.problems) == before && made.Pattern != nil
 }
 
-var keyForm = regexp.MustCompile(`^\$(\.[A-Za-z0-9_:-]+)+$`)
+var keyForm = lazyregexp.New(`^\$(\.[A-Za-z0-9_:-]+)+$`)
 
 func (d *decoder) checkKeys(path string, keys names) {
 	for i, key := range keys {

@@ -2,13 +2,14 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 )
 
-var days = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?)d`)
+var days = lazyregexp.New(`^([0-9]+(?:\.[0-9]+)?)d`)
 
 // ParseDuration reads Go's durations, in which "d" may stand first for days of
 // 24 hours: "90s", "1h30m", "7d", "1d12h". It refuses negative ones.

@@ -3,12 +3,13 @@ package config
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	yaml "github.com/goccy/go-yaml"
+
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 )
 
 // toYAML writes a tree as YAML that is read as the same tree, whoever reads it: a
@@ -60,7 +61,7 @@ func emit(b *strings.Builder, v any, indent string) {
 
 // block are texts of several lines that can stand as they are: none is indented
 // at its beginning, ends in blanks, or has what cannot be printed.
-var block = regexp.MustCompile(`^[^\s\pC](?:[^\pC]*[^\s\pC])?(?:\n|\n[^\pC]*[^\s\pC])*\n?$`)
+var block = lazyregexp.New(`^[^\s\pC](?:[^\pC]*[^\s\pC])?(?:\n|\n[^\pC]*[^\s\pC])*\n?$`)
 
 func emitBlock(b *strings.Builder, text, indent string) {
 	sign := " |\n"
@@ -88,7 +89,7 @@ func scalarText(v any) string {
 
 var (
 	// plain is what needs no quotes by its form.
-	plain = regexp.MustCompile(`^[A-Za-z/$][A-Za-z0-9_./${}@+*:=-]*(?: [A-Za-z0-9_./${}@+*=(-][A-Za-z0-9_./${}@+*:=(),-]*)*$`)
+	plain = lazyregexp.New(`^[A-Za-z/$][A-Za-z0-9_./${}@+*:=-]*(?: [A-Za-z0-9_./${}@+*=(-][A-Za-z0-9_./${}@+*:=(),-]*)*$`)
 	// others are words that some readers take for something else.
 	others = []string{"true", "false", "yes", "no", "on", "off", "y", "n", "null", "nan", "inf"}
 )

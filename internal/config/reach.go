@@ -4,11 +4,11 @@ import (
 	"encoding/json"
 	"maps"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/routing"
 )
 
@@ -50,7 +50,7 @@ func object(text []byte) map[string]any {
 }
 
 // findingType is the form of a GuardDuty finding type, or of the beginning of one.
-var findingType = regexp.MustCompile(`^[A-Z][A-Za-z]+:[A-Z][A-Za-z0-9]+/`)
+var findingType = lazyregexp.New(`^[A-Z][A-Za-z]+:[A-Z][A-Za-z0-9]+/`)
 
 // implied is a rule's pattern with what goes without saying: an event with the
 // type of a GuardDuty finding comes from GuardDuty.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/url"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	yaml "github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
 
@@ -21,7 +21,7 @@ import (
 const masked = "***"
 
 // references are those in a text.
-var references = regexp.MustCompile(`\$\{[^}]*\}`)
+var references = lazyregexp.New(`\$\{[^}]*\}`)
 
 // shown is a secret as it may be seen: the references in it. Words around them, such
 // as Bearer, may stay if they are short.

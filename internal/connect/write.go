@@ -7,10 +7,11 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"text/template"
+
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 )
 
 // A Problem says what is wrong with one of the options, or with the source.
@@ -68,15 +69,15 @@ type plan struct {
 }
 
 var (
-	stackForm   = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,127}$`)
-	regionForm  = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]+$`)
-	roleForm    = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}$`)
-	unitForm    = regexp.MustCompile(`^(ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|r-[0-9a-z]{4,32})$`)
-	tagForm     = regexp.MustCompile(`^[\p{L}\p{N} _.:/=+@-]*$`)
-	notInStack  = regexp.MustCompile(`[^A-Za-z0-9-]+`)
-	topicForm   = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`)
-	headerForm  = regexp.MustCompile(`^[!#$%&'*+.^_|~0-9A-Za-z-]{1,512}$`)
-	nothingElse = regexp.MustCompile(`^[\x21-\x7e]+$`)
+	stackForm   = lazyregexp.New(`^[A-Za-z][A-Za-z0-9-]{0,127}$`)
+	regionForm  = lazyregexp.New(`^[a-z]{2,4}(-[a-z]+)+-[0-9]+$`)
+	roleForm    = lazyregexp.New(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}$`)
+	unitForm    = lazyregexp.New(`^(ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|r-[0-9a-z]{4,32})$`)
+	tagForm     = lazyregexp.New(`^[\p{L}\p{N} _.:/=+@-]*$`)
+	notInStack  = lazyregexp.New(`[^A-Za-z0-9-]+`)
+	topicForm   = lazyregexp.New(`^[A-Za-z0-9_-]{1,256}$`)
+	headerForm  = lazyregexp.New(`^[!#$%&'*+.^_|~0-9A-Za-z-]{1,512}$`)
+	nothingElse = lazyregexp.New(`^[\x21-\x7e]+$`)
 )
 
 func (p *plan) fail(field, format string, args ...any) {
@@ -177,7 +178,7 @@ func (p *plan) checkEndpoint() {
 	}
 }
 
-var queueForm = regexp.MustCompile(`^arn:[a-z-]+:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}$`)
+var queueForm = lazyregexp.New(`^arn:[a-z-]+:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}$`)
 
 // checkQueue finds the queue's region and name.
 func (p *plan) checkQueue() {

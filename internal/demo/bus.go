@@ -8,11 +8,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"regexp"
 	"slices"
 	"time"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
@@ -23,7 +23,7 @@ const busPath = "/aws/"
 const canaries = "canary"
 
 // scopeForm finds the region in how a request is signed.
-var scopeForm = regexp.MustCompile(`Credential=[^/]+/[0-9]{8}/([a-z0-9-]+)/events/aws4_request`)
+var scopeForm = lazyregexp.New(`Credential=[^/]+/[0-9]{8}/([a-z0-9-]+)/events/aws4_request`)
 
 // putEvents is the event bus of the administrator's account: what is put there goes the
 // way of the findings, by its rule to the topic of the region. That is for canaries,

@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"text/template"
 	"time"
 
@@ -208,7 +209,7 @@ func (w *world) greet(out io.Writer, dir string) {
 //go:embed demo.yml
 var demoYAML string
 
-var demoConfig = template.Must(template.New("demo.yml").Parse(demoYAML))
+var demoConfig = sync.OnceValue(func() *template.Template { return template.Must(template.New("demo.yml").Parse(demoYAML)) })
 
 // storm is how many alerts of port probes a minute are told singly.
 const storm = 5
@@ -231,7 +232,7 @@ func (w *world) configure(address, dir string) (conf *config.Config, token strin
 	}
 	token = secretToken()
 	var text bytes.Buffer
-	err = demoConfig.Execute(&text, map[string]any{
+	err = demoConfig().Execute(&text, map[string]any{
 		"Listen": address, "Dir": dir, "Token": token, "Admin": admin, "Regions": strings.Join(w.regions, ", "), "AWS": w.in.URL() + busPath, "Accounts": rows, "Mobile": mobile, "Storm": storm,
 		"Teams": w.teams, "People": cast, "Direct": w.in.direct, "Inbox": w.in.URL(), "SMTP": w.in.SMTP(), "Hook": w.in.hook,
 		"AccountSID": w.in.accountSID, "AuthToken": w.in.authToken, "Number": number,

@@ -13,13 +13,13 @@ import (
 	"maps"
 	"net/url"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 )
 
@@ -138,12 +138,12 @@ func empty(s *string) string {
 // What is said of a network and of a principal names them within it: "AS64500 Example
 // Hosting", "role deploy, session i-0abc, key …B2D3", "database user app".
 var (
-	org       = regexp.MustCompile(`^(AS\d+)\s+(.+)$`)
-	principal = regexp.MustCompile(`(?:^|, )(?:(?:federated |database )?user|role|AWS service|AWS account principal|principal|session|(?:access )?key) ([^,]+)`)
+	org       = lazyregexp.New(`^(AS\d+)\s+(.+)$`)
+	principal = lazyregexp.New(`(?:^|, )(?:(?:federated |database )?user|role|AWS service|AWS account principal|principal|session|(?:access )?key) ([^,]+)`)
 )
 
 // named is the value and the names in it, which stand alone elsewhere.
-func named(form *regexp.Regexp, value string) []string {
+func named(form *lazyregexp.Regexp, value string) []string {
 	all := []string{value}
 	for _, found := range form.FindAllStringSubmatch(value, -1) {
 		all = append(all, found[1:]...)

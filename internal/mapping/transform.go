@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 )
 
 // A Transform makes one text of another. In the configuration it is
@@ -250,7 +252,7 @@ var comparisons = map[string]func(int) bool{
 	"=":  func(c int) bool { return c == 0 },
 }
 
-var decimalForm = regexp.MustCompile(`^[+-]?[0-9]{1,64}(\.[0-9]{1,64})?([eE][+-]?[0-9]{1,3})?$`)
+var decimalForm = lazyregexp.New(`^[+-]?[0-9]{1,64}(\.[0-9]{1,64})?([eE][+-]?[0-9]{1,3})?$`)
 
 // precision holds 60 decimal digits, so that ids and prices compare as they are
 // written.

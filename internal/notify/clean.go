@@ -1,10 +1,11 @@
 package notify
 
 import (
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 )
 
 // cleanMax is how much of an untrusted text is looked at; no receiver shows
@@ -75,14 +76,14 @@ func invisible(r rune) bool {
 
 var (
 	// urlPattern is a scheme with its colon: what a click could follow.
-	urlPattern = regexp.MustCompile(`(?i)\b([a-z][a-z0-9+.-]{1,20})(:/{1,3}|:\\\\)`)
+	urlPattern = lazyregexp.New(`(?i)\b([a-z][a-z0-9+.-]{1,20})(:/{1,3}|:\\\\)`)
 	// barePattern are the schemes that need no slashes.
-	barePattern = regexp.MustCompile(`(?i)\b(javascript|vbscript|data|mailto|tel|sms|file|callto|slack|blob|about):`)
+	barePattern = lazyregexp.New(`(?i)\b(javascript|vbscript|data|mailto|tel|sms|file|callto|slack|blob|about):`)
 	// domainPattern is a host name; any of the four dots that a browser takes for
 	// one (RFC 3490, section 3.1), and a last label that could be a top-level domain.
-	domainPattern = regexp.MustCompile(`(?i)(?:[\pL\pN](?:[\pL\pN\pM_-]{0,62})[.。．｡])+(?:xn--[a-z0-9-]{2,59}|[\pL\pM]{2,63})`)
+	domainPattern = lazyregexp.New(`(?i)(?:[\pL\pN](?:[\pL\pN\pM_-]{0,62})[.。．｡])+(?:xn--[a-z0-9-]{2,59}|[\pL\pM]{2,63})`)
 	// addressURL is a dotted address behind a scheme or before a path.
-	addressURL = regexp.MustCompile(`(//)(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})`)
+	addressURL = lazyregexp.New(`(//)(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})`)
 
 	dots = strings.NewReplacer(".", "[.]", "。", "[.]", "．", "[.]", "｡", "[.]")
 )

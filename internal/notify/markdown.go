@@ -1,8 +1,9 @@
 package notify
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 )
 
 // Markdown is the outline below its first line as GitHub and GitLab take it
@@ -65,7 +66,7 @@ func markdownLink(text, url string) string {
 // Markdown, so that no backslash helps: mentions, references of every kind,
 // emoji, formulas, links of any scheme, characters by their name, and what opens a
 // block at the beginning of a line, GitLab's quick actions among it.
-var meant = regexp.MustCompile("[@#$~*{}\\\\|<>`^]" +
+var meant = lazyregexp.New("[@#$~*{}\\\\|<>`^]" +
 	`|[!&]\d|%[\pL\pN"]|&[\pL\pN#]+;|(?i:\bG[HL]-\d)|(?i:\[[a-z_]+:)` +
 	`|:[\pL\pN_+-]+:|://|__|(?:^|[^\pL\pN])_|_(?:$|[^\pL\pN])` +
 	`|^[-+=/:\[]|^\d+[.)](?:\s|$)`)
@@ -82,7 +83,7 @@ func MarkdownText(s string) string {
 }
 
 // referring is what GitLab refers by even in titles, and GitHub where it shows them.
-var referring = regexp.MustCompile("[@#$~^%`]|[!&]\\d|(?i:\\[[a-z_]+:)")
+var referring = lazyregexp.New("[@#$~^%`]|[!&]\\d|(?i:\\[[a-z_]+:)")
 
 // TicketTitle is the message's first line as a title, where no code span helps:
 // what would mention somebody or refer to something is written in wide letters,

@@ -1,8 +1,9 @@
 package notify
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 )
 
 // Unmarked is a line of untrusted text, clean and defanged, as text for chat
@@ -40,11 +41,11 @@ func Anchors(lines ...Line) string {
 }
 
 var (
-	characterName = regexp.MustCompile(`&(#\d|#[xX][0-9a-fA-F]|[a-zA-Z][a-zA-Z0-9]*;)`)
+	characterName = lazyregexp.New(`&(#\d|#[xX][0-9a-fA-F]|[a-zA-Z][a-zA-Z0-9]*;)`)
 	// blockStart is what makes a list, a heading, a quotation, a table or a rule of a
 	// line.
-	blockStart = regexp.MustCompile(`^(?:[-+*#]|\d{1,9}[.)])(?:\s|$)|^(?:#{1,6}|-#)\s|^>|^\||^[-=]+\s*$|^(?:-{3,}|={3,}|:-)`)
-	emojiName  = regexp.MustCompile(`(^|[^0-9A-Za-z]):([0-9A-Za-z_+-]+):`)
+	blockStart = lazyregexp.New(`^(?:[-+*#]|\d{1,9}[.)])(?:\s|$)|^(?:#{1,6}|-#)\s|^>|^\||^[-=]+\s*$|^(?:-{3,}|={3,}|:-)`)
+	emojiName  = lazyregexp.New(`(^|[^0-9A-Za-z]):([0-9A-Za-z_+-]+):`)
 	pairs      = strings.NewReplacer("](", "] (", "][", "] [", "]:", "] :", "||", "∣∣")
 )
 

@@ -2,9 +2,10 @@ package lint
 
 import (
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 )
 
 // The envelope of every EventBridge event. Replayed events have replay-name.
@@ -154,9 +155,9 @@ var regions = strings.Fields(`
 	us-gov-west-1 us-iso-east-1 us-iso-west-1 us-isob-east-1 us-isob-west-1 us-isof-east-1 us-isof-south-1 us-west-1 us-west-2`)
 
 var (
-	regionForm      = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
-	accountForm     = regexp.MustCompile(`^[0-9]{12}$`)
-	findingTypeForm = regexp.MustCompile(`^[A-Z][A-Za-z]+:[A-Z][A-Za-z0-9]+/`)
+	regionForm      = lazyregexp.New(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
+	accountForm     = lazyregexp.New(`^[0-9]{12}$`)
+	findingTypeForm = lazyregexp.New(`^[A-Z][A-Za-z]+:[A-Z][A-Za-z0-9]+/`)
 )
 
 // allowedSource reports whether a leaf takes a source that sends a detail-type.

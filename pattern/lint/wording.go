@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 )
 
 func compact(text []byte) []byte {
@@ -286,7 +287,7 @@ func allStrings(a *node) []*node {
 	return all
 }
 
-var severalStars = regexp.MustCompile(`\*{2,}`)
+var severalStars = lazyregexp.New(`\*{2,}`)
 
 // star tells of a * outside of a wildcard.
 func (l *linter) star(f *leaf, s *node) {

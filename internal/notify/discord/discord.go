@@ -15,11 +15,11 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
@@ -49,8 +49,8 @@ type Config struct {
 }
 
 var (
-	snowflake = regexp.MustCompile(`^[0-9]{1,20}$`)
-	hook      = regexp.MustCompile(`/webhooks/[0-9]{1,20}/[\w-]+$`)
+	snowflake = lazyregexp.New(`^[0-9]{1,20}$`)
+	hook      = lazyregexp.New(`/webhooks/[0-9]{1,20}/[\w-]+$`)
 )
 
 func open(c Config, env notify.Env) (notify.Notifier, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -15,7 +16,7 @@ import (
 //go:embed mail.html
 var files embed.FS
 
-var mailHTML = template.Must(template.ParseFS(files, "mail.html"))
+var mailHTML = sync.OnceValue(func() *template.Template { return template.Must(template.ParseFS(files, "mail.html")) })
 
 // A page is what both parts of a mail say. Its texts are clean and defanged, and
 // not escaped.
@@ -222,7 +223,7 @@ func (p page) links(line func(format string, args ...any)) {
 
 func (p page) html() (string, error) {
 	var b strings.Builder
-	if err := mailHTML.Execute(&b, p); err != nil {
+	if err := mailHTML().Execute(&b, p); err != nil {
 		return "", err
 	}
 	return b.String(), nil

@@ -578,8 +578,9 @@ func TestTooManyRequests(t *testing.T) {
 			t.Run(tt.name+" at "+string(at), func(t *testing.T) {
 				t.Parallel()
 				github, n, log := serve(t, nil)
-				tt.o.what = at
-				github.next(tt.o)
+				o := tt.o // the same case runs at other requests beside this
+				o.what = at
+				github.next(o)
 				var errs []error
 				ref := ""
 				for _, name := range []string{opening, "closed-archived"} {

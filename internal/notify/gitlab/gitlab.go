@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
@@ -74,7 +75,7 @@ func open(c Config, env notify.Env) (notify.Notifier, error) {
 	return n, nil
 }
 
-var projectPath = regexp.MustCompile(`^(?:\d+|[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)+)$`)
+var projectPath = lazyregexp.New(`^(?:\d+|[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)+)$`)
 
 func (c Config) check() error {
 	if err := notify.CheckURL(secret.New(c.BaseURL)); err != nil {

@@ -14,12 +14,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
@@ -47,7 +47,7 @@ type Config struct {
 	URL secret.String `json:"url" doc:"URL of the space's webhook: https://chat.googleapis.com/v1/spaces/… with its key and token. Anybody who has it can post."`
 }
 
-var create = regexp.MustCompile(`/spaces/[^/]+/messages$`)
+var create = lazyregexp.New(`/spaces/[^/]+/messages$`)
 
 func open(c Config, env notify.Env) (notify.Notifier, error) {
 	if err := notify.CheckURL(c.URL); err != nil {

@@ -1,11 +1,11 @@
 package googlechat
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 )
 
@@ -181,8 +181,8 @@ func plain(s string) string { return notify.Unmarked(s, 2000, notify.UTF16) }
 // stands for depends on the widget, so what would be a tag or a character's name is
 // replaced by what looks like it.
 var (
-	tag  = regexp.MustCompile(`<([a-zA-Z/!?])`)
-	name = regexp.MustCompile(`&(#\d|#[xX][0-9a-fA-F]|[a-zA-Z][a-zA-Z0-9]*;)`)
+	tag  = lazyregexp.New(`<([a-zA-Z/!?])`)
+	name = lazyregexp.New(`&(#\d|#[xX][0-9a-fA-F]|[a-zA-Z][a-zA-Z0-9]*;)`)
 )
 
 // inert is untrusted text for a card.

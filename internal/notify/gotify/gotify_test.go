@@ -290,7 +290,7 @@ func TestSettings(t *testing.T) {
 func TestARealServer(t *testing.T) {
 	base := os.Getenv("TOCSIN_TEST_GOTIFY")
 	if base == "" {
-		t.Skip("TOCSIN_TEST_GOTIFY names no server")
+		t.Skip("set TOCSIN_TEST_GOTIFY to the address of a Gotify server whose administrator is admin:admin (docker run -p 8080:80 gotify/server)")
 	}
 	call := func(method, path, body string, into any) {
 		t.Helper()

@@ -293,6 +293,18 @@ func TestARepeatedDeliveryIsOne(t *testing.T) {
 	}
 }
 
+func TestAMailServerThatIsClosedBeforeItServes(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mails := inbox.New(inbox.Options{Now: notifytest.Now}).MailServer()
+	if err := errors.Join(mails.Close(), mails.Serve(listener)); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestOldMessagesAreDropped(t *testing.T) {
 	t.Parallel()
 	b := inbox.New(inbox.Options{Keep: 2, Now: notifytest.Now})

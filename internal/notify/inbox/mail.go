@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -35,7 +36,11 @@ type mailMessage struct {
 
 // A MailServer takes mail into the inbox, without encryption or login: it is for
 // this machine only.
-type MailServer struct{ server *smtp.Server }
+type MailServer struct {
+	server *smtp.Server
+	closed context.Context
+	end    context.CancelFunc // of closed
+}
 
 // MailServer makes the mail server of the inbox.
 func (b *Inbox) MailServer() *MailServer {
@@ -47,11 +52,16 @@ func (b *Inbox) MailServer() *MailServer {
 	s.MaxRecipients = 100
 	s.ReadTimeout, s.WriteTimeout = 30*time.Second, 30*time.Second
 	s.ErrorLog = quiet{}
-	return &MailServer{s}
+	m := &MailServer{server: s}
+	m.closed, m.end = context.WithCancel(context.Background())
+	return m
 }
 
-// Serve takes mail from the listener until Close; it then returns nil.
+// Serve takes mail from the listener until Close, which may have been before; it then
+// returns nil.
 func (s *MailServer) Serve(l net.Listener) error {
+	// A Close that comes first knows of no listener that it could close.
+	defer context.AfterFunc(s.closed, func() { _ = l.Close() })()
 	if err := s.server.Serve(l); err != nil {
 		return fmt.Errorf("mail server: %w", err)
 	}
@@ -59,7 +69,10 @@ func (s *MailServer) Serve(l net.Listener) error {
 }
 
 // Close ends Serve and every conversation.
-func (s *MailServer) Close() error { return s.server.Close() }
+func (s *MailServer) Close() error {
+	defer s.end()
+	return s.server.Close()
+}
 
 // quiet is a logger that says nothing: a client that hangs up is not worth a
 // line.

@@ -11,16 +11,19 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
 //go:embed inbox.html
 var source string
 
-var pageHTML = template.Must(template.New("inbox").Funcs(template.FuncMap{
-	"clock": func(t time.Time) string { return t.UTC().Format("15:04:05") },
-	"join":  func(words []string) string { return strings.Join(words, ", ") },
-}).Parse(source))
+var pageHTML = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("inbox").Funcs(template.FuncMap{
+		"clock": func(t time.Time) string { return t.UTC().Format("15:04:05") },
+		"join":  func(words []string) string { return strings.Join(words, ", ") },
+	}).Parse(source))
+})
 
 // A state is what the reader chose to see, in the address of the page.
 type state struct {
@@ -168,7 +171,7 @@ func (b *Inbox) page(w http.ResponseWriter, r *http.Request) {
 		h.Set("Refresh", strconv.Itoa(v.Live))
 	}
 	var out bytes.Buffer
-	if err := pageHTML.Execute(&out, v); err != nil {
+	if err := pageHTML().Execute(&out, v); err != nil {
 		http.Error(w, "the page cannot be shown", http.StatusInternalServerError)
 		return
 	}

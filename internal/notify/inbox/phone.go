@@ -9,12 +9,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify/twilio"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
@@ -47,7 +47,7 @@ type ring struct {
 // A key that a call takes, and what the call says it does.
 type key struct{ Digit, Word string }
 
-var phoneNumber = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
+var phoneNumber = lazyregexp.New(`^\+[1-9][0-9]{6,14}$`)
 
 // takeRing takes a text message or a call as Twilio does: a form, answered with the
 // SID of what was made.
@@ -97,7 +97,7 @@ func (b *Inbox) ring(m *ring, kind string) {
 	b.rings = push(b.rings, m, b.keep)
 }
 
-var keyWord = regexp.MustCompile(`\b([0-9]) to ([a-z]+)`)
+var keyWord = lazyregexp.New(`\b([0-9]) to ([a-z]+)`)
 
 // listen hears what TwiML has said, in order and each sentence once, and which keys
 // it waits for; what is said if none is pressed is not heard.

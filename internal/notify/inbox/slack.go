@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 )
 
 // A slackMessage is what came by an incoming webhook, or by an app.
@@ -206,11 +208,11 @@ var (
 	entities = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&")
 
 	codeBlock  = regexp.MustCompile("(?s)```(.+?)```")
-	angled     = regexp.MustCompile(`<([^<>|\n]+)(?:\|([^<>\n]*))?>`)
-	boldText   = regexp.MustCompile(`(^|[\s(])\*([^\s*](?:[^*\n]*[^\s*])?)\*`)
-	italicText = regexp.MustCompile(`(^|[\s(])_([^\s_](?:[^_\n]*[^\s_])?)_`)
-	struckText = regexp.MustCompile(`(^|[\s(])~([^\s~](?:[^~\n]*[^\s~])?)~`)
-	codeText   = regexp.MustCompile("`([^`\n]+)`")
+	angled     = lazyregexp.New(`<([^<>|\n]+)(?:\|([^<>\n]*))?>`)
+	boldText   = lazyregexp.New(`(^|[\s(])\*([^\s*](?:[^*\n]*[^\s*])?)\*`)
+	italicText = lazyregexp.New(`(^|[\s(])_([^\s_](?:[^_\n]*[^\s_])?)_`)
+	struckText = lazyregexp.New(`(^|[\s(])~([^\s~](?:[^~\n]*[^\s~])?)~`)
+	codeText   = lazyregexp.New("`([^`\n]+)`")
 )
 
 // escape turns Slack's text, in which only & < > are escaped, into HTML.
@@ -282,7 +284,7 @@ func formatted(s string) string {
 	return breaks(s)
 }
 
-var hexColour = regexp.MustCompile(`^#?([0-9A-Fa-f]{6})$`)
+var hexColour = lazyregexp.New(`^#?([0-9A-Fa-f]{6})$`)
 
 // Bar is the class of the attachment's colour bar: "bar-C62828".
 func (a slackAttachment) Bar() string {

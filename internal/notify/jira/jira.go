@@ -24,11 +24,11 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
@@ -96,7 +96,7 @@ func open(c Config, env notify.Env) (notify.Notifier, error) {
 	return n, nil
 }
 
-var projectKey = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
+var projectKey = lazyregexp.New(`^[A-Za-z][A-Za-z0-9_]*$`)
 
 // ours are the fields that are not for the configuration to set.
 var ours = []string{"project", "issuetype", "summary", "description", "labels", "priority"}

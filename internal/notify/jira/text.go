@@ -3,13 +3,13 @@ package jira
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 )
 
@@ -339,11 +339,11 @@ var wikiURL = strings.NewReplacer("[", "%5B", "]", "%5D", "{", "%7B", "}", "%7D"
 
 // What is more than its characters in Jira's wiki markup: references to
 // characters, emoticons, and what opens a heading or a quotation.
-var signs = []*regexp.Regexp{
-	regexp.MustCompile(`&(?:#\d|#[xX]|[a-zA-Z][a-zA-Z0-9]*;)`),
-	regexp.MustCompile(`[:;]-?[()PDpd|]`),
-	regexp.MustCompile(`(?i)\((?:[xynicr/!?+*-]|\*[rgby]|on|off|flag|flagoff|tm)\)`),
-	regexp.MustCompile(`^(?:h[1-6]|bq)\.`),
+var signs = []*lazyregexp.Regexp{
+	lazyregexp.New(`&(?:#\d|#[xX]|[a-zA-Z][a-zA-Z0-9]*;)`),
+	lazyregexp.New(`[:;]-?[()PDpd|]`),
+	lazyregexp.New(`(?i)\((?:[xynicr/!?+*-]|\*[rgby]|on|off|flag|flagoff|tm)\)`),
+	lazyregexp.New(`^(?:h[1-6]|bq)\.`),
 }
 
 // escape writes what Jira's wiki markup would give a meaning as a reference to the

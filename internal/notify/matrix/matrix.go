@@ -16,12 +16,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
@@ -53,8 +53,8 @@ type Config struct {
 }
 
 var (
-	roomForm = regexp.MustCompile(`^![^\s/?#]{1,254}$`)
-	userForm = regexp.MustCompile(`^@[^\s:/?#@]{1,200}:[A-Za-z0-9.\-\[\]:]{1,230}$`)
+	roomForm = lazyregexp.New(`^![^\s/?#]{1,254}$`)
+	userForm = lazyregexp.New(`^@[^\s:/?#@]{1,200}:[A-Za-z0-9.\-\[\]:]{1,230}$`)
 )
 
 func open(c Config, env notify.Env) (notify.Notifier, error) {

@@ -90,7 +90,7 @@ func tells(t *testing.T, n notify.Notifier, m notify.Message) string {
 func TestARealHomeserver(t *testing.T) {
 	base := os.Getenv("TOCSIN_TEST_MATRIX")
 	if base == "" {
-		t.Skip("TOCSIN_TEST_MATRIX names no homeserver")
+		t.Skip("set TOCSIN_TEST_MATRIX to the address of a homeserver, such as a Synapse or a Conduit, with the accounts tocsin:tocsin-password and ana:ana-password")
 	}
 	us, person := login(t, base, "tocsin", "tocsin-password"), login(t, base, "ana", "ana-password")
 	var made struct {

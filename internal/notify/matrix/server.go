@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"time"
 
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
@@ -86,7 +86,7 @@ var advices = map[string]string{
 	"M_UNRECOGNIZED":  "url is not the homeserver's address for clients",
 }
 
-var codeForm = regexp.MustCompile(`^[A-Z0-9_.]{1,60}$`)
+var codeForm = lazyregexp.New(`^[A-Z0-9_.]{1,60}$`)
 
 // said is what a homeserver says with an error.
 type said struct {

@@ -16,11 +16,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
@@ -89,7 +89,7 @@ func openWebhook(c Config, env notify.Env) (notify.Notifier, error) {
 }
 
 // id is what Mattermost calls anything by.
-var id = regexp.MustCompile(`^[a-z0-9]{26}$`)
+var id = lazyregexp.New(`^[a-z0-9]{26}$`)
 
 // checkBot says what is wrong with the settings of a bot, without quoting a secret.
 // References that are not resolved yet are taken as they are.
@@ -109,7 +109,7 @@ func (c Config) checkBot() error {
 	return nil
 }
 
-var username = regexp.MustCompile(`^[a-z0-9._-]{1,64}$`)
+var username = lazyregexp.New(`^[a-z0-9._-]{1,64}$`)
 
 // address reads the name of a user.
 func address(text string) (string, error) {

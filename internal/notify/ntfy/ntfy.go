@@ -12,12 +12,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
@@ -95,7 +95,7 @@ func (c Config) check() error {
 }
 
 var (
-	topicForm = regexp.MustCompile(`^[-_A-Za-z0-9]{1,64}$`)
+	topicForm = lazyregexp.New(`^[-_A-Za-z0-9]{1,64}$`)
 	// taken are paths of the server's own
 	// (https://docs.ntfy.sh/config/, disallowed topics).
 	taken = []string{"docs", "static", "file", "app", "metrics", "account", "settings", "signup", "login", "v1"}

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	reach "github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
@@ -38,8 +39,9 @@ type AWS struct {
 
 // A Client sends by AWS End User Messaging.
 type Client struct {
-	set AWS
-	api *api.Client
+	set   AWS
+	text  reach.Operation[api.SendTextMessageInput, api.SendTextMessageOutput, api.Options]
+	voice reach.Operation[api.SendVoiceMessageInput, api.SendVoiceMessageOutput, api.Options]
 }
 
 // Open checks the settings and makes the client. It calls nobody.
@@ -64,7 +66,7 @@ func (a AWS) Open(client *http.Client) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{set: a, api: api.NewFromConfig(loaded, func(o *api.Options) {
+	sender := api.NewFromConfig(loaded, func(o *api.Options) {
 		// Trying again is the engine's.
 		o.Retryer = aws.NopRetryer{}
 		if client != nil {
@@ -73,7 +75,8 @@ func (a AWS) Open(client *http.Client) (*Client, error) {
 		if a.Endpoint != "" {
 			o.BaseEndpoint = aws.String(a.Endpoint)
 		}
-	})}, nil
+	})
+	return &Client{set: a, text: sender.SendTextMessage, voice: sender.SendVoiceMessage}, nil
 }
 
 // load finds credentials. With those of the settings nothing of the machine is
@@ -93,7 +96,7 @@ func (a AWS) load() (aws.Config, error) {
 // Text sends a text message of at most 1,600 characters and returns its id. about
 // is logged with what becomes of it at AWS.
 func (c *Client) Text(ctx context.Context, to, text string, about map[string]string) (string, error) {
-	out, err := c.api.SendTextMessage(ctx, &api.SendTextMessageInput{
+	out, err := c.text(ctx, &api.SendTextMessageInput{
 		DestinationPhoneNumber: &to, MessageBody: &text, MessageType: types.MessageTypeTransactional,
 		OriginationIdentity: &c.set.OriginationIdentity, ConfigurationSetName: optional(c.set.ConfigurationSet),
 		ProtectConfigurationId: optional(c.set.ProtectConfig), TimeToLive: aws.Int32(int32(Patience.Seconds())), Context: about,
@@ -107,7 +110,7 @@ func (c *Client) Text(ctx context.Context, to, text string, about map[string]str
 // Call has a text of at most 3,000 characters read out by voice, one of Amazon
 // Polly's, or the service's own if that is empty.
 func (c *Client) Call(ctx context.Context, to, text, voice string, about map[string]string) (string, error) {
-	out, err := c.api.SendVoiceMessage(ctx, &api.SendVoiceMessageInput{
+	out, err := c.voice(ctx, &api.SendVoiceMessageInput{
 		DestinationPhoneNumber: &to, MessageBody: &text, MessageBodyTextType: types.VoiceMessageBodyTextTypeText, VoiceId: types.VoiceId(voice),
 		OriginationIdentity: &c.set.OriginationIdentity, ConfigurationSetName: optional(c.set.ConfigurationSet),
 		ProtectConfigurationId: optional(c.set.ProtectConfig), TimeToLive: aws.Int32(int32(Patience.Seconds())), Context: about,

@@ -1,15 +1,14 @@
 package phone
 
 import (
-	"regexp"
-
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 )
 
 // named is an AWS id with the name that we put after it: "i-0abc123def456789a
 // (web-1)".
-var named = regexp.MustCompile(`\b[a-z]{1,8}-[0-9a-f]{8,17} \(([^()]{1,40})\)`)
+var named = lazyregexp.New(`\b[a-z]{1,8}-[0-9a-f]{8,17} \(([^()]{1,40})\)`)
 
 // Plain is the message as it is told where every letter counts: of what has a
 // name, the name only. The account's number goes, and ids that stand before a

@@ -14,13 +14,13 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
@@ -68,9 +68,9 @@ const (
 )
 
 var (
-	keyForm    = regexp.MustCompile(`^[A-Za-z0-9]{30}$`)
-	deviceForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,25}$`)
-	soundForm  = regexp.MustCompile(`^[a-z0-9_-]{1,32}$`)
+	keyForm    = lazyregexp.New(`^[A-Za-z0-9]{30}$`)
+	deviceForm = lazyregexp.New(`^[A-Za-z0-9_-]{1,25}$`)
+	soundForm  = lazyregexp.New(`^[a-z0-9_-]{1,32}$`)
 )
 
 func open(c Config, env notify.Env) (notify.Notifier, error) {

@@ -13,11 +13,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
@@ -108,7 +108,7 @@ func (c Config) checkUser() error {
 	return nil
 }
 
-var username = regexp.MustCompile(`^[0-9a-zA-Z._-]{1,64}$`)
+var username = lazyregexp.New(`^[0-9a-zA-Z._-]{1,64}$`)
 
 // address reads the name of a user.
 func address(text string) (string, error) {
@@ -121,7 +121,7 @@ func address(text string) (string, error) {
 
 // slowDown is how Rocket.Chat says for how long it wants to be left alone: in words,
 // and in no header that is standard.
-var slowDown = regexp.MustCompile(`[Yy]ou must wait (\d{1,6}) seconds?`)
+var slowDown = lazyregexp.New(`[Yy]ou must wait (\d{1,6}) seconds?`)
 
 func throttled(resp *http.Response, body []byte) (time.Duration, bool) {
 	if resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusBadRequest {

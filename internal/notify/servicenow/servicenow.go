@@ -19,12 +19,12 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
@@ -81,8 +81,8 @@ type States struct {
 const leave = "-"
 
 var (
-	tableName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
-	fieldName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+	tableName = lazyregexp.New(`^[a-z][a-z0-9_]*$`)
+	fieldName = lazyregexp.New(`^[a-z][a-z0-9_]*$`)
 )
 
 // ours are the fields that are not for the configuration to set.
@@ -221,7 +221,7 @@ const (
 )
 
 // codeTag begins what a journal field shows as HTML.
-var codeTag = regexp.MustCompile(`(?i)\[(/?)\s*code\s*\]`)
+var codeTag = lazyregexp.New(`(?i)\[(/?)\s*code\s*\]`)
 
 // text is the outline in plain text, in which nothing is a tag of a journal field.
 func text(o notify.Outline, most int) string {

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 
 	"github.com/tidwall/gjson"
 
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
@@ -62,7 +62,7 @@ func (r *refusal) Error() string {
 	return text
 }
 
-var word = regexp.MustCompile(`^[a-z0-9_]{1,60}$`)
+var word = lazyregexp.New(`^[a-z0-9_]{1,60}$`)
 
 func refused(method string, reply gjson.Result) error {
 	r := &refusal{method: method, code: reply.Get("error").String()}

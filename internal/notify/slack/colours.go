@@ -2,9 +2,9 @@ package slack
 
 import (
 	"fmt"
-	"regexp"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 )
 
@@ -21,7 +21,7 @@ type Colors struct {
 // palette has the colours by level.
 type palette map[tocsin.Level]string
 
-var hexColour = regexp.MustCompile(`^#[0-9A-Fa-f]{6}$`)
+var hexColour = lazyregexp.New(`^#[0-9A-Fa-f]{6}$`)
 
 func (c Colors) palette() (palette, error) {
 	p := palette{}

@@ -13,10 +13,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
@@ -88,7 +88,7 @@ func openWebhook(c Config, env notify.Env, r renderer) (notify.Notifier, error) 
 	return &webhook{url: c.WebhookURL, client: env.HTTP, now: env.Now, render: r}, nil
 }
 
-var channelID = regexp.MustCompile(`^[CG][A-Z0-9]{6,20}$`)
+var channelID = lazyregexp.New(`^[CG][A-Z0-9]{6,20}$`)
 
 // checkApp says what is wrong with the settings of an app, without quoting a
 // secret. References that are not resolved yet are taken as they are.
@@ -133,7 +133,7 @@ func begins(s secret.String, prefix string) bool {
 	return text == "" || secret.IsReference(text) || strings.HasPrefix(text, prefix)
 }
 
-var memberID = regexp.MustCompile(`^[UW][A-Z0-9]{5,20}$`)
+var memberID = lazyregexp.New(`^[UW][A-Z0-9]{5,20}$`)
 
 // address reads the ID of a member of the workspace.
 func address(text string) (string, error) {

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"regexp"
 	"sync"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	slackgo "github.com/slack-go/slack"
 	"github.com/slack-go/slack/socketmode"
 
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
@@ -186,7 +186,7 @@ func dialer(client *http.Client) *websocket.Dialer {
 	return d
 }
 
-var addresses = regexp.MustCompile(`(?i)\b((?:wss?|https?)://[^/?#\s"]+)[^\s"]*`)
+var addresses = lazyregexp.New(`(?i)\b((?:wss?|https?)://[^/?#\s"]+)[^\s"]*`)
 
 // hidden is the error without what is behind the host of an address: the
 // connection's has a ticket in it.

@@ -3,12 +3,12 @@ package sms
 import (
 	"context"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/notify/twilio"
 )
@@ -23,9 +23,9 @@ var verbs = map[string]notify.Do{
 
 var (
 	// numberFirst is "4821a", "#4821 ack", "4821: close, it was the backup".
-	numberFirst = regexp.MustCompile(`^#?([0-9]{1,18})[ .,:;-]*([A-Za-z]+)(?:$|[^A-Za-z0-9](.*)$)`)
+	numberFirst = lazyregexp.New(`^#?([0-9]{1,18})[ .,:;-]*([A-Za-z]+)(?:$|[^A-Za-z0-9](.*)$)`)
 	// verbFirst is "ack 4821", "A4821", "close #4821 it was the backup".
-	verbFirst = regexp.MustCompile(`^([A-Za-z]+)[ .,:;#-]*([0-9]{1,18})(?:$|[^A-Za-z0-9](.*)$)`)
+	verbFirst = lazyregexp.New(`^([A-Za-z]+)[ .,:;#-]*([0-9]{1,18})(?:$|[^A-Za-z0-9](.*)$)`)
 )
 
 // repliesMost bounds what one message may ask for.

@@ -11,9 +11,9 @@ import (
 	"log/slog"
 	"maps"
 	"net/url"
-	"regexp"
 	"strconv"
 
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/notify/phone"
 	"github.com/tocsin-sec/tocsin/internal/notify/twilio"
@@ -96,9 +96,9 @@ func open(c Config, env notify.Env) (notify.Notifier, error) {
 }
 
 var (
-	shortCode  = regexp.MustCompile(`^[0-9]{3,8}$`)
-	senderID   = regexp.MustCompile(`^[A-Za-z0-9 ]{1,11}$`)
-	serviceSID = regexp.MustCompile(`^MG[0-9a-fA-F]{32}$`)
+	shortCode  = lazyregexp.New(`^[0-9]{3,8}$`)
+	senderID   = lazyregexp.New(`^[A-Za-z0-9 ]{1,11}$`)
+	serviceSID = lazyregexp.New(`^MG[0-9a-fA-F]{32}$`)
 )
 
 // byTwilio has it sent by Twilio, and mounts what Twilio calls back.

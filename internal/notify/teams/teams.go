@@ -13,12 +13,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
@@ -365,8 +365,8 @@ func fit(s string, most int) string { return notify.Truncate(s, most, notify.UTF
 // dates of the form {{DATE(…)}}. Escapes are not in that part, so what would be
 // markup is replaced by what looks like it.
 var (
-	entity  = regexp.MustCompile(`&(#\d|#[xX][0-9a-fA-F]|[a-zA-Z][a-zA-Z0-9]*;)`)
-	opening = regexp.MustCompile(`^(?:[-+*>#]|\d{1,9}[.)])(?:\s|$)|^#{1,6}\s|^(?:-{3,}|={3,})`)
+	entity  = lazyregexp.New(`&(#\d|#[xX][0-9a-fA-F]|[a-zA-Z][a-zA-Z0-9]*;)`)
+	opening = lazyregexp.New(`^(?:[-+*>#]|\d{1,9}[.)])(?:\s|$)|^#{1,6}\s|^(?:-{3,}|={3,})`)
 	doubled = strings.NewReplacer("{{", "{ {", "](", "] (", "][", "] [", "]:", "] :", "~~", "∼∼", "``", "ˋˋ")
 )
 

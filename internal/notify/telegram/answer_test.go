@@ -116,8 +116,8 @@ func listen(t *testing.T, n notify.Notifier) (stop func()) {
 			if err != nil {
 				t.Errorf("Listen = %v at its end", err)
 			}
-		case <-time.After(10 * time.Second):
-			t.Error("Listen had not returned 10 s after its context ended")
+		case <-time.After(time.Minute):
+			t.Error("Listen had not returned a minute after its context ended")
 		}
 	})
 	t.Cleanup(stop)
@@ -389,11 +389,13 @@ func TestStrangersHaveTheBotSayLittle(t *testing.T) {
 	if got := len(s.all()); got != 0 {
 		t.Errorf("it answers a bot: %d messages", got)
 	}
+	begun := time.Now()
 	for range 50 {
 		n.(*poller).take(t.Context(), written(87654321, 0, "private", "/start"))
 	}
-	if got := len(s.all()); got < 1 || got > 10 {
-		t.Errorf("it said %d things at once, want about 5", got)
+	took := time.Since(begun)
+	if got, most := len(s.all()), 5+1+int(took.Seconds()); got < 1 || got > most {
+		t.Errorf("it said %d things in %v, want at most 5 and one a second", got, took)
 	}
 }
 

@@ -10,10 +10,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 	"time"
 
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 )
 
@@ -32,7 +32,7 @@ type invitation struct {
 	Until  time.Time `json:"until"`
 }
 
-var botName = regexp.MustCompile(`^[A-Za-z0-9_]{3,64}$`)
+var botName = lazyregexp.New(`^[A-Za-z0-9_]{3,64}$`)
 
 // Invite is a link to the chat with the bot. Whoever presses Start there within an hour
 // is enrolled for the person (https://core.telegram.org/bots/features#deep-linking).

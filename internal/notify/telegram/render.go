@@ -2,13 +2,13 @@ package telegram
 
 import (
 	"html"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 )
 
@@ -74,7 +74,7 @@ func (n *notifier) render(m notify.Message) message {
 
 func fits(s string) bool { return notify.UTF16(visible(s)) <= textMax && len(s) <= rawMax }
 
-var tag = regexp.MustCompile(`<[^>]*>`)
+var tag = lazyregexp.New(`<[^>]*>`)
 
 // visible is the text as Telegram counts it: without markup.
 func visible(s string) string { return html.UnescapeString(tag.ReplaceAllString(s, "")) }

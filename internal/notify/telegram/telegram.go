@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,6 +21,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
@@ -59,10 +59,10 @@ type Config struct {
 const defaultURL = "https://api.telegram.org"
 
 var (
-	tokenForm  = regexp.MustCompile(`^[0-9]{3,20}:[A-Za-z0-9_-]{20,100}$`)
-	chatForm   = regexp.MustCompile(`^(?:-?[1-9][0-9]{0,18}|@[A-Za-z][A-Za-z0-9_]{3,31})$`)
-	personForm = regexp.MustCompile(`^[1-9][0-9]{0,18}$`)
-	secretForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`)
+	tokenForm  = lazyregexp.New(`^[0-9]{3,20}:[A-Za-z0-9_-]{20,100}$`)
+	chatForm   = lazyregexp.New(`^(?:-?[1-9][0-9]{0,18}|@[A-Za-z][A-Za-z0-9_]{3,31})$`)
+	personForm = lazyregexp.New(`^[1-9][0-9]{0,18}$`)
+	secretForm = lazyregexp.New(`^[A-Za-z0-9_-]{1,256}$`)
 )
 
 func open(c Config, env notify.Env) (notify.Notifier, error) {

@@ -10,9 +10,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
@@ -36,8 +36,8 @@ type Client struct {
 }
 
 var (
-	accountSID = regexp.MustCompile(`^AC[0-9a-fA-F]{32}$`)
-	keySID     = regexp.MustCompile(`^SK[0-9a-fA-F]{32}$`)
+	accountSID = lazyregexp.New(`^AC[0-9a-fA-F]{32}$`)
+	keySID     = lazyregexp.New(`^SK[0-9a-fA-F]{32}$`)
 )
 
 // Open checks the settings and makes the client. It calls nobody.

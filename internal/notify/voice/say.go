@@ -2,11 +2,11 @@ package voice
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"unicode"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/notify/phone"
 )
@@ -56,11 +56,11 @@ func digest(m notify.Message) string {
 
 var (
 	// longID is an AWS id of a resource: "i-0abc123def456789a".
-	longID = regexp.MustCompile(`\b([a-z]{1,8}-)([0-9a-f]{4,13})([0-9a-f]{4})\b`)
+	longID = lazyregexp.New(`\b([a-z]{1,8}-)([0-9a-f]{4,13})([0-9a-f]{4})\b`)
 	// account is an account's number, where it has no name.
-	account = regexp.MustCompile(`\b[0-9]{8}([0-9]{4})\b`)
+	account = lazyregexp.New(`\b[0-9]{8}([0-9]{4})\b`)
 	// instant is a time as errors have it.
-	instant = regexp.MustCompile(`\b[0-9]{4}-[0-9]{2}-[0-9]{2}T([0-9]{2}:[0-9]{2}):[0-9]{2}Z`)
+	instant = lazyregexp.New(`\b[0-9]{4}-[0-9]{2}-[0-9]{2}T([0-9]{2}:[0-9]{2}):[0-9]{2}Z`)
 	symbols = strings.NewReplacer("[.]", " dot ", "→", " to ", "·", ", ", "&", " and ", "…", "", "@", " at ", "%", " percent ", "#", " number ", "_", " ", "hxxps://", "", "hxxp://", "")
 )
 

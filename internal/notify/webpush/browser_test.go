@@ -141,8 +141,12 @@ func (st *stage) push(t *testing.T, text string) {
 			IsDeleted                bool
 		}
 	}
-	if err := json.Unmarshal(st.Event("ServiceWorker.workerRegistrationUpdated"), &event); err != nil || len(event.Registrations) == 0 {
-		t.Fatalf("no service worker is registered: %v", err)
+	for start := time.Now(); len(event.Registrations) == 0; { // the browser says so when it comes to it
+		err := json.Unmarshal(st.Event("ServiceWorker.workerRegistrationUpdated"), &event)
+		if len(event.Registrations) == 0 && time.Since(start) > 20*time.Second {
+			t.Fatalf("no service worker is registered: %v", err)
+		}
+		st.Ask("new Promise(after => setTimeout(after, 20))", nil)
 	}
 	st.Do("ServiceWorker.deliverPushMessage", chromiumtest.Args{"origin": st.url, "registrationId": event.Registrations[0].RegistrationID, "data": text}, nil)
 }

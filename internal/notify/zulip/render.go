@@ -2,11 +2,11 @@ package zulip
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 )
 
@@ -103,9 +103,9 @@ func value(s string) string {
 // Zulip has no escapes that work everywhere, so what would be markup is replaced by
 // what looks like it.
 var (
-	entity  = regexp.MustCompile(`&(#\d|#[xX][0-9a-fA-F]|[a-zA-Z][a-zA-Z0-9]*;)`)
-	opening = regexp.MustCompile(`^(?:[-+*>#|]|\d{1,9}[.)])(?:\s|$)|^#{1,6}\s|^(?:-{3,}|={3,})|^[>|]|^/(?:me|poll|todo)\b`)
-	smiley  = regexp.MustCompile(`:([\pL\pN_+-]+:)`)
+	entity  = lazyregexp.New(`&(#\d|#[xX][0-9a-fA-F]|[a-zA-Z][a-zA-Z0-9]*;)`)
+	opening = lazyregexp.New(`^(?:[-+*>#|]|\d{1,9}[.)])(?:\s|$)|^#{1,6}\s|^(?:-{3,}|={3,})|^[>|]|^/(?:me|poll|todo)\b`)
+	smiley  = lazyregexp.New(`:([\pL\pN_+-]+:)`)
 	doubled = strings.NewReplacer("](", "] (", "][", "] [", "]:", "] :", "~~", "∼∼", "$$", "＄＄", "`", "ˋ", "!avatar(", "! avatar(", "!gravatar(", "! gravatar(")
 )
 

@@ -15,12 +15,12 @@ import (
 	"net/http"
 	"net/mail"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
@@ -72,7 +72,7 @@ func open(c Config, env notify.Env) (notify.Notifier, error) {
 	}, nil
 }
 
-var keyForm = regexp.MustCompile(`^[A-Za-z0-9]{32}$`)
+var keyForm = lazyregexp.New(`^[A-Za-z0-9]{32}$`)
 
 func (c Config) check() error {
 	if err := notify.CheckURL(secret.New(c.Site)); err != nil {

@@ -40,6 +40,7 @@ type Server struct {
 
 	mu      sync.Mutex // guards what follows
 	answer  Answer
+	other   chan struct{} // closed with the next Answers
 	fails   func(input map[string]any) *Failure
 	calls   []Call
 	taken   []notifytest.Taken
@@ -68,8 +69,11 @@ type Answer struct {
 	RetryAfter string
 	// Echo has it repeat what it was sent, as text, like a careless proxy.
 	Echo bool
-	// Hang has it never answer, once it has read the request.
+	// Hang has it never answer, once it has read the request; the connection breaks
+	// with the next Answers.
 	Hang bool
+	// Hung, where it is set, is sent to when a request is left hanging.
+	Hung chan<- struct{}
 	// Once has only the next request answered so.
 	Once bool
 	// Operation is the only one that is answered so; "" is all.
@@ -97,7 +101,7 @@ type Call struct {
 func New(t testing.TB) *Server {
 	t.Helper()
 	s := &Server{
-		release: make(chan struct{}), known: map[string]sigv4test.Credential{KeyID: {Secret: Secret}}, lasting: time.Hour, roles: map[string]string{},
+		release: make(chan struct{}), other: make(chan struct{}), known: map[string]sigv4test.Credential{KeyID: {Secret: Secret}}, lasting: time.Hour, roles: map[string]string{},
 		places: places{
 			groups: map[string]bool{"/tocsin/alerts": true}, streams: map[string]bool{}, executions: map[string][2]string{},
 			tasks: map[string][2]string{}, deduplicated: map[string]map[string]string{},
@@ -133,6 +137,8 @@ func (s *Server) Answers(a Answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.answer = a
+	close(s.other)
+	s.other = make(chan struct{})
 }
 
 // Fails has entries fail for which fails gives a failure.
@@ -290,11 +296,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // scripted answers as the test wants it. The lock is held, but not while it hangs.
 func (s *Server) scripted(w http.ResponseWriter, r *http.Request, m service, a Answer) {
 	if a.Hang {
+		other := s.other
 		s.mu.Unlock()
 		defer s.mu.Lock()
+		if a.Hung != nil {
+			a.Hung <- struct{}{}
+		}
 		select {
 		case <-s.release:
 		case <-r.Context().Done():
+		case <-other:
+			panic(http.ErrAbortHandler)
 		}
 		return
 	}

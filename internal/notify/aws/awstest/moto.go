@@ -3,9 +3,9 @@ package awstest
 import (
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
+	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -15,9 +15,6 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/notify/notifytest"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
-
-// MotoVariable names the environment variable that has the tests with moto run.
-const MotoVariable = "TOCSIN_MOTO"
 
 // A Moto is a server of moto's, which others take for AWS in their tests
 // (https://docs.getmoto.org).
@@ -30,12 +27,12 @@ type Moto struct {
 	Settings aws.Settings
 }
 
-// StartMoto starts moto_server; it ends with the test. Without TOCSIN_MOTO the test is
-// skipped.
+// StartMoto starts moto_server; it ends with the test. With -short the test is skipped:
+// there is one for each of the services, and each takes seconds to start.
 func StartMoto(t *testing.T) *Moto {
 	t.Helper()
-	if os.Getenv(MotoVariable) == "" {
-		t.Skipf("set %s, or run scripts/moto.sh: it starts a server for each of the services, which takes seconds", MotoVariable)
+	if testing.Short() {
+		t.Skip("moto takes seconds to start")
 	}
 	m := &Moto{URL: collecttest.Moto(t)}
 	m.Settings = aws.Settings{EndpointURL: m.URL, AccessKeyID: KeyID, SecretAccessKey: secret.New(Secret), Region: Region}
@@ -74,7 +71,9 @@ func (m *Moto) Ask(t *testing.T, service, method, path, contentType, body string
 // and the message.
 func (p Target) Send(t *testing.T, m *Moto) (ref, id string) {
 	t.Helper()
-	n, err := p.Open(m.Settings, notifytest.Env(t, nil))
+	env := notifytest.Env(t, nil)
+	env.HTTP.Timeout = time.Minute // moto reads a service's code when it is first asked
+	n, err := p.Open(m.Settings, env)
 	if err != nil {
 		t.Fatal(err)
 	}

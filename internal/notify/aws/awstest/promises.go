@@ -85,7 +85,7 @@ func (p Target) Promises(t *testing.T) {
 			s := New(t)
 			s.Now(notifytest.Now)
 			s.Forgets() // the shared messages have few ids
-			s.Answers(Answer{Status: a.Status, RetryAfter: a.RetryAfter, Echo: a.Echo, Hang: a.Hang})
+			s.Answers(Answer{Status: a.Status, RetryAfter: a.RetryAfter, Echo: a.Echo, Hang: a.Hang, Hung: a.Hung})
 			return p.opened(t, s.Settings()), s.Taken
 		},
 		Check: func(t *testing.T, m notify.Message, got notifytest.Taken) {

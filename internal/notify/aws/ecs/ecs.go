@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/tocsin-sec/tocsin/internal/aws"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/notify/aws/send"
 )
@@ -70,17 +70,17 @@ type Config struct {
 type notifier struct {
 	*send.Body
 	session *aws.Session
-	api     *api.Client
+	runTask aws.Operation[api.RunTaskInput, api.RunTaskOutput, api.Options]
 	call    aws.Call
 	c       Config
 	name    string // of the variable that holds the content
 }
 
 var (
-	clusterForm   = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,255}$`)
-	familyForm    = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,255}(:[0-9]{1,9})?$`)
-	subnetForm    = regexp.MustCompile(`^subnet-[0-9a-f]{8,17}$`)
-	groupForm     = regexp.MustCompile(`^sg-[0-9a-f]{8,17}$`)
+	clusterForm   = lazyregexp.New(`^[a-zA-Z0-9_-]{1,255}$`)
+	familyForm    = lazyregexp.New(`^[a-zA-Z0-9_-]{1,255}(:[0-9]{1,9})?$`)
+	subnetForm    = lazyregexp.New(`^subnet-[0-9a-f]{8,17}$`)
+	groupForm     = lazyregexp.New(`^sg-[0-9a-f]{8,17}$`)
 	launchTypes   = []string{"", "FARGATE", "EC2", "EXTERNAL"}
 	capacityWords = []string{"RESOURCE:", "AGENT", "CAPACITY"}
 )
@@ -111,7 +111,7 @@ func open(c Config, env notify.Env) (notify.Notifier, error) {
 	if n.session, err = c.Open("aws-ecs", where, env.Name, env.HTTP); err != nil {
 		return nil, err
 	}
-	n.api = api.NewFromConfig(n.session.Config)
+	n.runTask = api.NewFromConfig(n.session.Config).RunTask
 	if task.Account == "*" {
 		task.Account = cluster.Account
 	}
@@ -159,7 +159,7 @@ func (n *notifier) Notify(ctx context.Context, m notify.Message) (string, error)
 	if ctx.Err() != nil {
 		return "", fmt.Errorf("aws-ecs: %w", ctx.Err())
 	}
-	out, err := n.api.RunTask(ctx, n.request(m, overrides))
+	out, err := n.runTask(ctx, n.request(m, overrides))
 	if conflict, ok := errors.AsType[*types.ConflictException](err); ok && len(conflict.ResourceIds) > 0 {
 		return conflict.ResourceIds[0], nil
 	}

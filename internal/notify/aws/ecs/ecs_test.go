@@ -260,6 +260,7 @@ func (asText) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // Cluster and task definition are made at moto, the task run and read.
 func TestMoto(t *testing.T) {
+	t.Parallel()
 	m := awstest.StartMoto(t)
 	found := func(action, form string) []string {
 		t.Helper()

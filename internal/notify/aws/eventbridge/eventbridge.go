@@ -11,7 +11,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -21,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 
 	"github.com/tocsin-sec/tocsin/internal/aws"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/notify/aws/send"
 )
@@ -62,7 +62,7 @@ type Config struct {
 type notifier struct {
 	*send.Body
 	session            *aws.Session
-	api                *api.Client
+	putEvents          aws.Operation[api.PutEventsInput, api.PutEventsOutput, api.Options]
 	call               aws.Call
 	bus                string
 	source, detailType string
@@ -74,7 +74,7 @@ type entry struct {
 	at     time.Time
 }
 
-var nameForm = regexp.MustCompile(`^[/.A-Za-z0-9_-]{1,256}$`)
+var nameForm = lazyregexp.New(`^[/.A-Za-z0-9_-]{1,256}$`)
 
 func open(c Config, env notify.Env) (notify.Notifier, error) {
 	if c.Bus == "" {
@@ -106,7 +106,7 @@ func open(c Config, env notify.Env) (notify.Notifier, error) {
 	if n.session, err = c.Open("aws-eventbridge", bus.Where(), env.Name, env.HTTP); err != nil {
 		return nil, err
 	}
-	n.api = api.NewFromConfig(n.session.Config)
+	n.putEvents = api.NewFromConfig(n.session.Config).PutEvents
 	n.call = aws.Call{Action: "events:PutEvents", Resource: bus.In(n.session).String()}
 	size := func(e entry) int { return len(e.detail) + beside }
 	n.batcher = send.NewBatcher("aws-eventbridge", send.Limits[entry]{Count: entriesMost, Bytes: requestMost, Size: size}, n.send)
@@ -133,7 +133,7 @@ func (n *notifier) send(ctx context.Context, entries []entry) (send.Results[stri
 			EventBusName: &n.bus, Source: &n.source, DetailType: &n.detailType, Detail: &e.detail, Time: &e.at,
 		})
 	}
-	out, err := n.api.PutEvents(ctx, in)
+	out, err := n.putEvents(ctx, in)
 	if err != nil {
 		return nil, n.session.Refused(ctx, n.call, err)
 	}

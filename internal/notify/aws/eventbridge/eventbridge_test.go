@@ -140,6 +140,7 @@ func TestSettings(t *testing.T) {
 
 // The bus is made and told at moto, and read from a queue that a rule leads to.
 func TestMoto(t *testing.T) {
+	t.Parallel()
 	m := awstest.StartMoto(t)
 	client, queues := api.NewFromConfig(m.Config), sqs.NewFromConfig(m.Config)
 	bus, err := client.CreateEventBus(t.Context(), &api.CreateEventBusInput{Name: sdk.String("security")})

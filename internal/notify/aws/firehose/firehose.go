@@ -9,7 +9,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"regexp"
 	"strings"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -17,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/firehose/types"
 
 	"github.com/tocsin-sec/tocsin/internal/aws"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/notify/aws/send"
 )
@@ -54,14 +54,14 @@ type Config struct {
 
 type notifier struct {
 	*send.Body
-	session *aws.Session
-	api     *api.Client
-	call    aws.Call
-	name    string
-	batcher *send.Batcher[[]byte, string]
+	session        *aws.Session
+	putRecordBatch aws.Operation[api.PutRecordBatchInput, api.PutRecordBatchOutput, api.Options]
+	call           aws.Call
+	name           string
+	batcher        *send.Batcher[[]byte, string]
 }
 
-var nameForm = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,64}$`)
+var nameForm = lazyregexp.New(`^[a-zA-Z0-9_.-]{1,64}$`)
 
 const before = "deliverystream/"
 
@@ -77,7 +77,7 @@ func open(c Config, env notify.Env) (notify.Notifier, error) {
 	if n.session, err = c.Open("aws-firehose", stream.Where(), env.Name, env.HTTP); err != nil {
 		return nil, err
 	}
-	n.api = api.NewFromConfig(n.session.Config)
+	n.putRecordBatch = api.NewFromConfig(n.session.Config).PutRecordBatch
 	n.call = aws.Call{Action: "firehose:PutRecordBatch", Resource: stream.In(n.session).String()}
 	size := func(record []byte) int { return len(record) }
 	n.batcher = send.NewBatcher("aws-firehose", send.Limits[[]byte]{Count: recordsMost, Bytes: requestMost, Size: size}, n.send)
@@ -111,7 +111,7 @@ func (n *notifier) send(ctx context.Context, records [][]byte) (send.Results[str
 	for _, data := range records {
 		in.Records = append(in.Records, types.Record{Data: data})
 	}
-	out, err := n.api.PutRecordBatch(ctx, in)
+	out, err := n.putRecordBatch(ctx, in)
 	if err != nil {
 		return nil, n.session.Refused(ctx, n.call, err)
 	}

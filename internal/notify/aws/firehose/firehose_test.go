@@ -136,6 +136,7 @@ func TestSettings(t *testing.T) {
 // The stream is made and told at moto, and read from the bucket to which it
 // delivers.
 func TestMoto(t *testing.T) {
+	t.Parallel()
 	m := awstest.StartMoto(t)
 	m.Ask(t, "s3", "PUT", "/delivered", "application/xml", `<CreateBucketConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>`)
 	client := api.NewFromConfig(m.Config)

@@ -7,7 +7,6 @@ package kinesis
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"strings"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -15,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"github.com/tocsin-sec/tocsin/internal/aws"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/notify/aws/send"
 )
@@ -55,12 +55,12 @@ type Config struct {
 
 type notifier struct {
 	*send.Body
-	session   *aws.Session
-	api       *api.Client
-	call      aws.Call
-	arn, name *string // one of them
-	byAccount bool
-	batcher   *send.Batcher[record, string]
+	session    *aws.Session
+	putRecords aws.Operation[api.PutRecordsInput, api.PutRecordsOutput, api.Options]
+	call       aws.Call
+	arn, name  *string // one of them
+	byAccount  bool
+	batcher    *send.Batcher[record, string]
 }
 
 type record struct {
@@ -70,7 +70,7 @@ type record struct {
 
 func (r record) size() int { return len(r.key) + len(r.data) }
 
-var nameForm = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,128}$`)
+var nameForm = lazyregexp.New(`^[a-zA-Z0-9_.-]{1,128}$`)
 
 func open(c Config, env notify.Env) (notify.Notifier, error) {
 	stream, err := aws.Named("stream", c.Stream, "kinesis", "stream/", nameForm)
@@ -94,7 +94,7 @@ func open(c Config, env notify.Env) (notify.Notifier, error) {
 	if n.session, err = c.Open("aws-kinesis", stream.Where(), env.Name, env.HTTP); err != nil {
 		return nil, err
 	}
-	n.api = api.NewFromConfig(n.session.Config)
+	n.putRecords = api.NewFromConfig(n.session.Config).PutRecords
 	n.call = aws.Call{Action: "kinesis:PutRecords", Resource: stream.In(n.session).String()}
 	n.batcher = send.NewBatcher("aws-kinesis", send.Limits[record]{Count: recordsMost, Bytes: requestMost, Size: record.size}, n.send)
 	return n, nil
@@ -122,7 +122,7 @@ func (n *notifier) send(ctx context.Context, records []record) (send.Results[str
 	for _, r := range records {
 		in.Records = append(in.Records, types.PutRecordsRequestEntry{PartitionKey: &r.key, Data: r.data})
 	}
-	out, err := n.api.PutRecords(ctx, in)
+	out, err := n.putRecords(ctx, in)
 	if err != nil {
 		return nil, n.session.Refused(ctx, n.call, err)
 	}

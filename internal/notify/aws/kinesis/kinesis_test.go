@@ -172,6 +172,7 @@ func TestSettings(t *testing.T) {
 
 // The stream is made, told and read at moto.
 func TestMoto(t *testing.T) {
+	t.Parallel()
 	m := awstest.StartMoto(t)
 	client := api.NewFromConfig(m.Config)
 	if _, err := client.CreateStream(t.Context(), &api.CreateStreamInput{StreamName: sdk.String("alerts"), ShardCount: sdk.Int32(2)}); err != nil {

@@ -11,7 +11,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strings"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -20,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
 	"github.com/tocsin-sec/tocsin/internal/aws"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/notify/aws/send"
 )
@@ -58,13 +58,13 @@ type Config struct {
 type notifier struct {
 	*send.Body
 	session  *aws.Session
-	api      *api.Client
+	invoke   aws.Operation[api.InvokeInput, api.InvokeOutput, api.Options]
 	call     aws.Call
 	function string
 	waits    bool
 }
 
-var nameForm = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}(:(\$LATEST|[a-zA-Z0-9_-]{1,128}))?$`)
+var nameForm = lazyregexp.New(`^[a-zA-Z0-9_-]{1,64}(:(\$LATEST|[a-zA-Z0-9_-]{1,128}))?$`)
 
 func open(c Config, env notify.Env) (notify.Notifier, error) {
 	function, err := aws.Named("function", c.Function, "lambda", "function:", nameForm)
@@ -86,7 +86,7 @@ func open(c Config, env notify.Env) (notify.Notifier, error) {
 	if n.session, err = c.Open("aws-lambda", function.Where(), env.Name, env.HTTP); err != nil {
 		return nil, err
 	}
-	n.api = api.NewFromConfig(n.session.Config)
+	n.invoke = api.NewFromConfig(n.session.Config).Invoke
 	n.call = aws.Call{Action: "lambda:InvokeFunction", Resource: function.In(n.session).String()}
 	return n, nil
 }
@@ -109,7 +109,7 @@ func (n *notifier) Notify(ctx context.Context, m notify.Message) (string, error)
 	if n.waits {
 		in.InvocationType = types.InvocationTypeRequestResponse
 	}
-	out, err := n.api.Invoke(ctx, in)
+	out, err := n.invoke(ctx, in)
 	if err != nil {
 		return "", n.session.Refused(ctx, n.call, err)
 	}

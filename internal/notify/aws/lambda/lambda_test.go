@@ -151,6 +151,7 @@ func TestSettings(t *testing.T) {
 // The function is made and invoked at moto, which runs none without Docker; what it
 // was sent is in its recording.
 func TestMoto(t *testing.T) {
+	t.Parallel()
 	m := awstest.StartMoto(t)
 	m.Ask(t, "", "POST", "/moto-api/config", "application/json", `{"lambda": {"use_docker": false}}`)
 	trust := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}`

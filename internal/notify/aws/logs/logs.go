@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 
 	"github.com/tocsin-sec/tocsin/internal/aws"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/notify/aws/send"
 )
@@ -65,13 +65,15 @@ type Config struct {
 
 type notifier struct {
 	*send.Body
-	session       *aws.Session
-	api           *api.Client
-	group, stream string
-	createGroup   bool
-	arn           string // of the group
-	now           func() time.Time
-	batcher       *send.Batcher[event, string]
+	session         *aws.Session
+	putLogEvents    aws.Operation[api.PutLogEventsInput, api.PutLogEventsOutput, api.Options]
+	createLogGroup  aws.Operation[api.CreateLogGroupInput, api.CreateLogGroupOutput, api.Options]
+	createLogStream aws.Operation[api.CreateLogStreamInput, api.CreateLogStreamOutput, api.Options]
+	group, stream   string
+	createGroup     bool
+	arn             string // of the group
+	now             func() time.Time
+	batcher         *send.Batcher[event, string]
 }
 
 type event struct {
@@ -84,8 +86,8 @@ func (e event) size() int { return len(e.text) + overhead }
 func together(first, next event) bool { return first.at.Sub(next.at).Abs() < apart }
 
 var (
-	groupForm  = regexp.MustCompile(`^[.\-_/#A-Za-z0-9]{1,512}$`)
-	streamForm = regexp.MustCompile(`^[^:*\x00-\x1f]{1,512}$`)
+	groupForm  = lazyregexp.New(`^[.\-_/#A-Za-z0-9]{1,512}$`)
+	streamForm = lazyregexp.New(`^[^:*\x00-\x1f]{1,512}$`)
 )
 
 const before = "log-group:"
@@ -109,7 +111,8 @@ func open(c Config, env notify.Env) (notify.Notifier, error) {
 	if n.session, err = c.Open("aws-logs", group.Where(), env.Name, env.HTTP); err != nil {
 		return nil, err
 	}
-	n.api = api.NewFromConfig(n.session.Config)
+	client := api.NewFromConfig(n.session.Config)
+	n.putLogEvents, n.createLogGroup, n.createLogStream = client.PutLogEvents, client.CreateLogGroup, client.CreateLogStream
 	n.arn = group.In(n.session).String()
 	n.batcher = send.NewBatcher("aws-logs", send.Limits[event]{Count: eventsMost, Bytes: requestMost, Size: event.size, Together: together}, n.send)
 	return n, nil
@@ -142,12 +145,12 @@ func (n *notifier) send(ctx context.Context, events []event) (send.Results[strin
 	for _, i := range order {
 		in.LogEvents = append(in.LogEvents, types.InputLogEvent{Message: &events[i].text, Timestamp: sdk.Int64(events[i].at.UnixMilli())})
 	}
-	out, err := n.api.PutLogEvents(ctx, in)
+	out, err := n.putLogEvents(ctx, in)
 	if _, missing := errors.AsType[*types.ResourceNotFoundException](err); missing {
 		if err := n.create(ctx); err != nil {
 			return nil, err
 		}
-		out, err = n.api.PutLogEvents(ctx, in)
+		out, err = n.putLogEvents(ctx, in)
 	}
 	if err != nil {
 		return nil, n.session.Refused(ctx, aws.Call{Action: "logs:PutLogEvents", Resource: n.arn + ":log-stream:" + n.stream}, err)
@@ -181,7 +184,7 @@ func rejected(info *types.RejectedLogEventsInfo, place int) string {
 func (n *notifier) create(ctx context.Context) error {
 	err := n.createStream(ctx)
 	if _, missing := errors.AsType[*types.ResourceNotFoundException](err); missing && n.createGroup {
-		if _, err = n.api.CreateLogGroup(ctx, &api.CreateLogGroupInput{LogGroupName: &n.group}); there(err) {
+		if _, err = n.createLogGroup(ctx, &api.CreateLogGroupInput{LogGroupName: &n.group}); there(err) {
 			err = nil
 		}
 		if err != nil {
@@ -196,7 +199,7 @@ func (n *notifier) create(ctx context.Context) error {
 }
 
 func (n *notifier) createStream(ctx context.Context) error {
-	_, err := n.api.CreateLogStream(ctx, &api.CreateLogStreamInput{LogGroupName: &n.group, LogStreamName: &n.stream})
+	_, err := n.createLogStream(ctx, &api.CreateLogStreamInput{LogGroupName: &n.group, LogStreamName: &n.stream})
 	return err
 }
 

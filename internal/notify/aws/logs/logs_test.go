@@ -244,6 +244,7 @@ func TestSettings(t *testing.T) {
 
 // Group and stream are made by the receiver at moto, told and read.
 func TestMoto(t *testing.T) {
+	t.Parallel()
 	m := awstest.StartMoto(t)
 	p := target(Config{Group: "/tocsin/alerts", CreateGroup: true})
 	made := p.Open

@@ -9,7 +9,6 @@ package sns
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -18,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns/types"
 
 	"github.com/tocsin-sec/tocsin/internal/aws"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/notify/aws/send"
 )
@@ -54,13 +54,13 @@ type Config struct {
 
 type notifier struct {
 	*send.Body
-	session *aws.Session
-	api     *api.Client
-	call    aws.Call
-	topic   string
-	fifo    bool
-	group   string
-	batcher *send.Batcher[entry, string]
+	session      *aws.Session
+	publishBatch aws.Operation[api.PublishBatchInput, api.PublishBatchOutput, api.Options]
+	call         aws.Call
+	topic        string
+	fifo         bool
+	group        string
+	batcher      *send.Batcher[entry, string]
 }
 
 // An entry is one message of a batch.
@@ -72,7 +72,7 @@ type entry struct {
 
 func (e entry) size() int { return len(e.text) + len(e.subject) + send.Weight(e.attributes) }
 
-var nameForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}(\.fifo)?$`)
+var nameForm = lazyregexp.New(`^[A-Za-z0-9_-]{1,256}(\.fifo)?$`)
 
 func open(c Config, env notify.Env) (notify.Notifier, error) {
 	if !strings.HasPrefix(c.Topic, "arn:") && !strings.HasPrefix(c.Topic, "${") {
@@ -92,7 +92,7 @@ func open(c Config, env notify.Env) (notify.Notifier, error) {
 	if n.session, err = c.Open("aws-sns", topic.Where(), env.Name, env.HTTP); err != nil {
 		return nil, err
 	}
-	n.api = api.NewFromConfig(n.session.Config)
+	n.publishBatch = api.NewFromConfig(n.session.Config).PublishBatch
 	n.call = aws.Call{Action: "sns:Publish", Resource: c.Topic}
 	n.batcher = send.NewBatcher("aws-sns", send.Limits[entry]{Count: batchMost, Bytes: messageMost, Size: entry.size}, n.send)
 	return n, nil
@@ -146,7 +146,7 @@ func (n *notifier) send(ctx context.Context, entries []entry) (send.Results[stri
 		}
 		in.PublishBatchRequestEntries = append(in.PublishBatchRequestEntries, one)
 	}
-	out, err := n.api.PublishBatch(ctx, in)
+	out, err := n.publishBatch(ctx, in)
 	if err != nil {
 		return nil, n.session.Refused(ctx, n.call, err)
 	}

@@ -174,6 +174,7 @@ func TestSettings(t *testing.T) {
 
 // The topic is made and told at moto, and read from a queue that subscribes to it.
 func TestMoto(t *testing.T) {
+	t.Parallel()
 	m := awstest.StartMoto(t)
 	client, queues := api.NewFromConfig(m.Config), sqs.NewFromConfig(m.Config)
 	topic, err := client.CreateTopic(t.Context(), &api.CreateTopicInput{Name: sdk.String("alerts")})

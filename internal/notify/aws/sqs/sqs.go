@@ -8,7 +8,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/tocsin-sec/tocsin/internal/aws"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/notify/aws/send"
 	"github.com/tocsin-sec/tocsin/internal/secret"
@@ -54,13 +54,13 @@ type Config struct {
 
 type notifier struct {
 	*send.Body
-	session *aws.Session
-	api     *api.Client
-	call    aws.Call
-	url     string
-	fifo    bool
-	group   string
-	batcher *send.Batcher[entry, string]
+	session          *aws.Session
+	sendMessageBatch aws.Operation[api.SendMessageBatchInput, api.SendMessageBatchOutput, api.Options]
+	call             aws.Call
+	url              string
+	fifo             bool
+	group            string
+	batcher          *send.Batcher[entry, string]
 }
 
 // An entry is one message of a batch.
@@ -87,7 +87,7 @@ func open(c Config, env notify.Env) (notify.Notifier, error) {
 	if n.session, err = c.Open("aws-sqs", queue.arn.Where(), env.Name, env.HTTP); err != nil {
 		return nil, err
 	}
-	n.api = api.NewFromConfig(n.session.Config)
+	n.sendMessageBatch = api.NewFromConfig(n.session.Config).SendMessageBatch
 	n.call = aws.Call{Action: "sqs:SendMessage", Resource: queue.arn.In(n.session).String()}
 	n.batcher = send.NewBatcher("aws-sqs", send.Limits[entry]{Count: batchMost, Bytes: messageMost, Size: entry.size}, n.send)
 	return n, nil
@@ -100,10 +100,10 @@ type queue struct {
 }
 
 var (
-	nameForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,75}(\.fifo|[A-Za-z0-9_-]{0,5})$`)
+	nameForm = lazyregexp.New(`^[A-Za-z0-9_-]{1,75}(\.fifo|[A-Za-z0-9_-]{0,5})$`)
 	// hostForm finds the region in sqs.eu-west-1.amazonaws.com and the names of VPC
 	// endpoints, and in the old eu-west-1.queue.amazonaws.com.
-	hostForm = regexp.MustCompile(`(?:^|\.)sqs(?:-fips)?\.([a-z0-9-]+)\.|^([a-z0-9-]+)\.queue\.`)
+	hostForm = lazyregexp.New(`(?:^|\.)sqs(?:-fips)?\.([a-z0-9-]+)\.|^([a-z0-9-]+)\.queue\.`)
 )
 
 func read(text string) (queue, error) {
@@ -163,7 +163,7 @@ func (n *notifier) send(ctx context.Context, entries []entry) (send.Results[stri
 		}
 		in.Entries = append(in.Entries, one)
 	}
-	out, err := n.api.SendMessageBatch(ctx, in)
+	out, err := n.sendMessageBatch(ctx, in)
 	if err != nil {
 		return nil, n.session.Refused(ctx, n.call, err)
 	}

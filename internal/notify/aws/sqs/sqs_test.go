@@ -252,6 +252,7 @@ func TestSettings(t *testing.T) {
 
 // The queue is made, told and read by moto.
 func TestMoto(t *testing.T) {
+	t.Parallel()
 	m := awstest.StartMoto(t)
 	client := api.NewFromConfig(m.Config)
 	for _, name := range []string{"alerts", "alerts.fifo"} {

@@ -15,7 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +24,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
 	"github.com/tocsin-sec/tocsin/internal/aws"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/notify/aws/send"
 )
@@ -78,20 +78,20 @@ type Target struct {
 
 type notifier struct {
 	*send.Body
-	session *aws.Session
-	api     *api.Client
-	call    aws.Call
-	c       Config
-	env     notify.Env
+	session     *aws.Session
+	sendCommand aws.Operation[api.SendCommandInput, api.SendCommandOutput, api.Options]
+	call        aws.Call
+	c           Config
+	env         notify.Env
 }
 
 var (
-	documentForm  = regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,128}$`)
-	versionForm   = regexp.MustCompile(`^(\$LATEST|\$DEFAULT|[1-9][0-9]*)$`)
-	instanceForm  = regexp.MustCompile(`^(i-([0-9a-f]{8}|[0-9a-f]{17})|mi-[0-9a-f]{17})$`)
-	keyForm       = regexp.MustCompile(`^[A-Za-z0-9_:/=+@.-]{1,163}$`)
-	shareForm     = regexp.MustCompile(`^([0-9]{1,7}|[0-9]{1,2}%|100%)$`)
-	parameterForm = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,128}$`)
+	documentForm  = lazyregexp.New(`^[a-zA-Z0-9_.-]{3,128}$`)
+	versionForm   = lazyregexp.New(`^(\$LATEST|\$DEFAULT|[1-9][0-9]*)$`)
+	instanceForm  = lazyregexp.New(`^(i-([0-9a-f]{8}|[0-9a-f]{17})|mi-[0-9a-f]{17})$`)
+	keyForm       = lazyregexp.New(`^[A-Za-z0-9_:/=+@.-]{1,163}$`)
+	shareForm     = lazyregexp.New(`^([0-9]{1,7}|[0-9]{1,2}%|100%)$`)
+	parameterForm = lazyregexp.New(`^[A-Za-z0-9_.-]{1,128}$`)
 )
 
 func open(c Config, env notify.Env) (notify.Notifier, error) {
@@ -112,7 +112,7 @@ func open(c Config, env notify.Env) (notify.Notifier, error) {
 	if n.session, err = c.Open("aws-ssm", document.Where(), env.Name, env.HTTP); err != nil {
 		return nil, err
 	}
-	n.api = api.NewFromConfig(n.session.Config)
+	n.sendCommand = api.NewFromConfig(n.session.Config).SendCommand
 	n.call = aws.Call{Action: "ssm:SendCommand", Resource: document.In(n.session).String() + " and the nodes"}
 	return n, nil
 }
@@ -182,7 +182,7 @@ func (n *notifier) Notify(ctx context.Context, m notify.Message) (string, error)
 		return id, err
 	}
 	watching, left := aws.Witness(ctx)
-	out, err := n.api.SendCommand(watching, in)
+	out, err := n.sendCommand(watching, in)
 	if err != nil {
 		refused := n.session.Refused(ctx, n.call, err)
 		if left() && !aws.Undone(err) {

@@ -124,16 +124,30 @@ func remembering(t *testing.T, s *awstest.Server, kept *memory) notify.Notifier 
 	return n
 }
 
+// hanging is a context whose deadline passes once a request hangs at the server.
+func hanging(t *testing.T, s *awstest.Server, a awstest.Answer) context.Context {
+	t.Helper()
+	hung := make(chan struct{}, 100)
+	a.Hung = hung
+	s.Answers(a)
+	ctx, pass := notifytest.Deadline(t)
+	go func() {
+		select {
+		case <-hung:
+		case <-time.After(time.Minute): // the test says what it misses
+		}
+		pass()
+	}()
+	return ctx
+}
+
 // A request that was sent and never answered is not made again, by the error of
 // the attempt and by what is remembered of it.
 func TestWhatMayHaveRunIsNotRunAgain(t *testing.T) {
 	t.Parallel()
 	s, kept := awstest.New(t), &memory{}
 	n := remembering(t, s, kept)
-	s.Answers(awstest.Answer{Hang: true})
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
-	_, err := n.Notify(ctx, action())
+	_, err := n.Notify(hanging(t, s, awstest.Answer{Hang: true}), action())
 	if !notify.IsPermanent(err) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "the command may have run") {
 		t.Errorf("Notify = %v, want a permanent error that says that it may have run", err)
 	}
@@ -229,15 +243,12 @@ func TestAnAttemptThatEndsBeforeARequestLeftIsTriedAgain(t *testing.T) {
 	c := settings()
 	c.Settings = s.Assuming("arn:aws:iam::111122223333:role/tocsin-acts", "")
 	env := notifytest.Env(t, nil)
-	env.State, env.HTTP = kept, &http.Client{Timeout: time.Second}
+	env.State = kept
 	n, err := open(c, env)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Answers(awstest.Answer{Operation: "AssumeRole", Hang: true})
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if _, err := n.Notify(ctx, action()); err == nil || notify.IsPermanent(err) {
+	if _, err := n.Notify(hanging(t, s, awstest.Answer{Operation: "AssumeRole", Hang: true}), action()); err == nil || notify.IsPermanent(err) {
 		t.Errorf("without credentials: %v, want to be tried again", err)
 	}
 	s.Answers(awstest.Answer{})
@@ -428,6 +439,7 @@ func TestSettings(t *testing.T) {
 
 // The command is sent to moto and read from Run Command's history.
 func TestMoto(t *testing.T) {
+	t.Parallel()
 	m := awstest.StartMoto(t)
 	ref, id := target(Config{
 		Document: "AWS-RunShellScript", InstanceIDs: []string{"i-0abc123def456789a"}, Parameters: map[string][]string{"commands": {"isolate"}}, MessageParameter: "Message",

@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -18,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
 	"github.com/tocsin-sec/tocsin/internal/aws"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 	"github.com/tocsin-sec/tocsin/internal/notify/aws/send"
 )
@@ -53,15 +53,15 @@ type Config struct {
 
 type notifier struct {
 	*send.Body
-	session *aws.Session
-	api     *api.Client
-	call    aws.Call
-	machine aws.ARN
+	session        *aws.Session
+	startExecution aws.Operation[api.StartExecutionInput, api.StartExecutionOutput, api.Options]
+	call           aws.Call
+	machine        aws.ARN
 }
 
 const before = "stateMachine:"
 
-var nameForm = regexp.MustCompile(`^[^\s<>{}\[\]?*"#%\\^|~` + "`" + `$&,;:/]{1,80}(:[a-zA-Z0-9_.-]{1,80})?$`)
+var nameForm = lazyregexp.New(`^[^\s<>{}\[\]?*"#%\\^|~` + "`" + `$&,;:/]{1,80}(:[a-zA-Z0-9_.-]{1,80})?$`)
 
 func open(c Config, env notify.Env) (notify.Notifier, error) {
 	if !strings.HasPrefix(c.StateMachine, "arn:") && !strings.HasPrefix(c.StateMachine, "${") {
@@ -78,7 +78,7 @@ func open(c Config, env notify.Env) (notify.Notifier, error) {
 	if n.session, err = c.Open("aws-step-functions", machine.Where(), env.Name, env.HTTP); err != nil {
 		return nil, err
 	}
-	n.api = api.NewFromConfig(n.session.Config)
+	n.startExecution = api.NewFromConfig(n.session.Config).StartExecution
 	n.call = aws.Call{Action: "states:StartExecution", Resource: c.StateMachine}
 	return n, nil
 }
@@ -97,7 +97,7 @@ func (n *notifier) Notify(ctx context.Context, m notify.Message) (string, error)
 		return "", fmt.Errorf("aws-step-functions: %w", ctx.Err())
 	}
 	name := send.Key(m.ID, nameMost)
-	out, err := n.api.StartExecution(ctx, &api.StartExecutionInput{
+	out, err := n.startExecution(ctx, &api.StartExecutionInput{
 		StateMachineArn: &n.call.Resource, Name: &name, Input: sdk.String(string(input)),
 	})
 	if _, again := errors.AsType[*types.ExecutionAlreadyExists](err); again {

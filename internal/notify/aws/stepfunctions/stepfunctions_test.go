@@ -125,6 +125,7 @@ func TestSettings(t *testing.T) {
 
 // The state machine is made and started at moto, and its execution read.
 func TestMoto(t *testing.T) {
+	t.Parallel()
 	m := awstest.StartMoto(t)
 	client := api.NewFromConfig(m.Config)
 	made, err := client.CreateStateMachine(t.Context(), &api.CreateStateMachineInput{

@@ -20,8 +20,9 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// answerTime is how long Slack waits until it shows a warning beside the button.
-const answerTime = 3 * time.Second
+// answerTime is how long an app is waited for. Slack shows a warning beside the button
+// after three seconds; a busy machine is not to.
+const answerTime = 30 * time.Second
 
 // A socket is one connection of Socket Mode.
 type socket struct {
@@ -146,8 +147,7 @@ func (s *Server) take() []*socket {
 // Press has a user press a button of a message and confirm it, and returns what
 // the app replied to them alone. It goes over a connection of Socket Mode if there
 // is one, or as a signed request to Interactivity. It is an error if there is no
-// such button, if the app does not answer within three seconds as Slack wants, or
-// if nothing is replied until ctx ends.
+// such button, if the app does not answer, or if nothing is replied until ctx ends.
 func (s *Server) Press(ctx context.Context, user, channel, ts, actionID string) (string, error) {
 	p, err := s.press(user, channel, ts, actionID)
 	if err != nil {
