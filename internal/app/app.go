@@ -358,7 +358,7 @@ func (a *App) notifyEnv(c *config.Config, r config.Receiver, back *answers) noti
 		Act: func(ctx context.Context, answer notify.Answer) (notify.Reply, error) {
 			return a.engine.Answer(ctx, r.Name, answer)
 		},
-		State: state{a.store, "receiver/" + r.Name + "/"},
+		State: store.Memory{Store: a.store, Prefix: "receiver/" + r.Name + "/"},
 		Enroll: func(ctx context.Context, person, address string) error {
 			return a.engine.Enroll(ctx, r.Name, person, address)
 		},
@@ -459,12 +459,12 @@ func (a *App) open(c *config.Config, back *answers) (*generation, error) {
 			g.handlers[s.Name] = http.HandlerFunc(disabled)
 			continue
 		}
-		memory, keys, seen := state{a.store, "source/" + s.Name + "/"}, a.keys.Of(s.Name), sights{a.store, s.Name}
+		memory, keys, seen := store.Memory{Store: a.store, Prefix: "source/" + s.Name + "/"}, a.keys.Of(s.Name), sights{a.store, s.Name}
 		collector, err := s.Open(collect.Env{
 			Name: s.Name, Log: a.o.Log, Now: a.o.Now, HTTP: a.client(10 * time.Second),
 			Handle: func(h http.Handler) { g.handlers[s.Name] = h },
 			Token:  keys.Token, Admits: keys.Admits, State: memory, Roots: a.o.Roots,
-			Held: seen.held, Observe: seen.observe, Sightings: seen.sightings, Canaries: seen,
+			Held: a.store.Held, Observe: seen.observe, Sightings: seen.sightings, Canaries: seen,
 			PublicURL: a.publicURL(c) + "/in/" + s.Name,
 		})
 		if err != nil {

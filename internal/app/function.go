@@ -140,7 +140,12 @@ func (f *Function) furnish(ctx context.Context) error {
 	a := &App{o: f.o}
 	a.config.Store(f.o.Config)
 	var err error
-	if a.store, err = store.Open(ctx, f.o.Config.Store); err != nil {
+	if f.ours() {
+		a.store, err = store.OpenFleeting(ctx, f.folder()) // it is gone with the machine
+	} else {
+		a.store, err = store.Open(ctx, f.o.Config.Store)
+	}
+	if err != nil {
 		return err
 	}
 	a.keys = setup.NewKeys(a.store, f.o.Now)

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/tocsin-sec/tocsin/internal/config"
-	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
 // newApp is a program of the defaults, on a free port.
@@ -58,31 +57,6 @@ func TestItIsReadyOnlyWhileItRuns(t *testing.T) {
 	}
 	if got := w.Header().Get("Content-Type"); got != "application/json" {
 		t.Errorf("Content-Type = %q", got)
-	}
-}
-
-// Each source remembers for itself, across restarts.
-func TestStateIsOfOneSource(t *testing.T) {
-	t.Parallel()
-	s, err := store.Open(t.Context(), "sqlite:"+t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = s.Close() }()
-	one, two := state{s, "source/one/"}, state{s, "source/two/"}
-	if v, err := one.Load(t.Context(), "subscriptions"); v != nil || err != nil {
-		t.Errorf("Load of nothing = %q, %v, want nil, nil", v, err)
-	}
-	for _, v := range []string{"first", "second"} {
-		if err := one.Save(t.Context(), "subscriptions", []byte(v)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if v, err := one.Load(t.Context(), "subscriptions"); string(v) != "second" || err != nil {
-		t.Errorf("Load = %q, %v, want second", v, err)
-	}
-	if v, err := two.Load(t.Context(), "subscriptions"); v != nil || err != nil {
-		t.Errorf("the other source's Load = %q, %v", v, err)
 	}
 }
 

@@ -87,13 +87,14 @@ func TestRealFindingsAndTheirVerdicts(t *testing.T) {
 			if strings.HasSuffix(path, ".expected.json") {
 				continue
 			}
-			a := offline(t)
 			if row == name { // a repository's files are one story
 				path = folder
 			}
-			if rows[row] == nil {
-				rows[row] = verdictsOf(t, a, path)
+			if rows[row] != nil {
+				continue
 			}
+			a := offline(t)
+			rows[row] = verdictsOf(t, a, path)
 			wantAllKept(t, a, rows[row])
 		}
 	}
@@ -150,7 +151,7 @@ func wantAllKept(t *testing.T, a *app.App, counts map[tocsin.Verdict]int) {
 			return nil
 		})
 	})
-	if err != nil || (got != want && got != 0) {
+	if err != nil || got != want {
 		t.Errorf("journal holds %d events of %d, %v", got, want, err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tocsin-sec/tocsin/internal/bench/rig"
+	"github.com/tocsin-sec/tocsin/internal/loopback"
 )
 
 // A server is a program under measurement, started anew for each row.
@@ -53,7 +54,7 @@ func (b *bench) start(ctx context.Context, by around, conf rig.Config) (*server,
 	if err := conf.Write(file); err != nil {
 		return nil, err
 	}
-	address, err := rig.FreeAddress()
+	address, err := loopback.Free()
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +87,7 @@ func (b *bench) startAlertmanager(ctx context.Context, by around) (*server, erro
 	if err := os.WriteFile(file, fmt.Appendf(nil, alertmanagerConfig, b.groupInterval, b.recorder.url), 0o600); err != nil {
 		return nil, err
 	}
-	address, err := rig.FreeAddress()
+	address, err := loopback.Free()
 	if err != nil {
 		return nil, err
 	}

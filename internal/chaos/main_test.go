@@ -13,6 +13,7 @@ import (
 
 	"github.com/tocsin-sec/tocsin/internal/bench/rig"
 	"github.com/tocsin-sec/tocsin/internal/collect/sns/snstest"
+	"github.com/tocsin-sec/tocsin/internal/loopback"
 	"github.com/tocsin-sec/tocsin/internal/store/storetest"
 )
 
@@ -110,7 +111,7 @@ func newScene(t *testing.T, s settings) *scene {
 		t.Fatal(err)
 	}
 	for i := range max(1, s.programs) {
-		address, err := rig.FreeAddress()
+		address, err := loopback.Free()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/internal/bench/rig"
 	"github.com/tocsin-sec/tocsin/internal/collect/guarddutyapi/guarddutytest"
+	"github.com/tocsin-sec/tocsin/internal/loopback"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
@@ -129,7 +130,7 @@ func newOrganisation(t *testing.T) *organisation {
 		o.ways = &others{}
 	}
 	at := o.ways.open(t)
-	address, err := rig.FreeAddress()
+	address, err := loopback.Free()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,10 +2,12 @@ package chaos_test
 
 import (
 	"bytes"
+	"compress/flate"
 	"compress/gzip"
 	"context"
 	"crypto/rand"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"net/http"
 	"net/url"
@@ -159,8 +161,8 @@ func TestGarbage(t *testing.T) {
 		{"NUL in a finding", bytes.Replace(finding, []byte("web-1"), []byte(`\u0000\ud800`), 1), http.StatusAccepted},
 		{"half a finding", finding[:len(finding)/2], http.StatusAccepted},
 		{"a finding whose id is missing", bytes.ReplaceAll(finding, []byte(rig.ID(1)), nil), http.StatusAccepted},
-		{"a gzip bomb of 1 GB", bomb(t, 1<<30), http.StatusRequestEntityTooLarge},
-		{"half a gzip", bomb(t, 1<<20)[:500], http.StatusAccepted},
+		{"a gzip bomb of 1 GB", bomb(t, 1<<10), http.StatusRequestEntityTooLarge},
+		{"half a gzip", bomb(t, 1)[:500], http.StatusAccepted},
 		{"null", []byte("null"), http.StatusAccepted},
 		{"an empty array", []byte("[]"), http.StatusAccepted},
 	} {
@@ -216,25 +218,46 @@ func nested(depth int) []byte {
 	return fmt.Appendf(nil, `{"a":%s1%s}`, strings.Repeat("[", depth), strings.Repeat("]", depth))
 }
 
-// bomb is n zero bytes as gzip.
-func bomb(t testing.TB, n int64) []byte {
+// bomb is n MB of zero bytes as gzip: one stream (RFC 1952), in which what a megabyte
+// was compressed to comes n times.
+func bomb(t testing.TB, n int) []byte {
 	t.Helper()
-	var out bytes.Buffer
-	w := gzip.NewWriter(&out)
-	if _, err := io.CopyN(w, zeros{}, n); err != nil {
+	megabyte := make([]byte, 1<<20)
+	var block bytes.Buffer
+	w, err := flate.NewWriter(&block, flate.BestCompression)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Close(); err != nil {
+	if _, err := w.Write(megabyte); err != nil {
 		t.Fatal(err)
 	}
-	return out.Bytes()
+	// It ends at a byte, and refers to nothing before it.
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	out := []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255}
+	sum := uint32(0)
+	for range n {
+		out = append(out, block.Bytes()...)
+		sum = crc32.Update(sum, crc32.IEEETable, megabyte)
+	}
+	out = append(out, 1, 0, 0, 0xff, 0xff) // the last block is empty
+	for _, number := range []uint32{sum, uint32(n) << 20} {
+		out = append(out, byte(number), byte(number>>8), byte(number>>16), byte(number>>24))
+	}
+	return out
 }
 
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) {
-	clear(p)
-	return len(p), nil
+func TestTheBombIsGzip(t *testing.T) {
+	t.Parallel()
+	r, err := gzip.NewReader(bytes.NewReader(bomb(t, 3)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := io.Copy(io.Discard, r) // which checks the sum and the size
+	if n != 3<<20 || err != nil {
+		t.Errorf("%d bytes, %v; want %d", n, err, 3<<20)
+	}
 }
 
 func post(ctx context.Context, to string, body []byte) (int, string, error) {

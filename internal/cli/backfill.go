@@ -140,11 +140,15 @@ func untold(conf *config.Config) (*routing.Routes, error) {
 	})
 }
 
+// since is from when on findings are asked for: so many times 24 hours ago, also over a
+// day that is longer or shorter here.
+func (b backfill) since(now time.Time) time.Time { return now.UTC().AddDate(0, 0, -b.days) }
+
 // fetch asks GuardDuty, and shows how far it is.
 func (s *shell) fetch(ctx context.Context, a *app.App, name string, open opener, b backfill, log *slog.Logger) error {
-	memory := journal{a.Store(), "source/" + name + "/"}
 	collector, err := open(collect.Env{
-		Name: name, Log: log.With("source", name), Now: s.time, HTTP: &http.Client{Timeout: 30 * time.Second}, State: memory, Held: memory.held,
+		Name: name, Log: log.With("source", name), Now: s.time, HTTP: &http.Client{Timeout: 30 * time.Second},
+		State: store.Memory{Store: a.Store(), Prefix: "source/" + name + "/"}, Held: a.Store().Held,
 	})
 	if err != nil {
 		return fmt.Errorf("source %s: %w", name, err)
@@ -165,7 +169,7 @@ func (s *shell) fetch(ctx context.Context, a *app.App, name string, open opener,
 		}
 		bar.found(len(receipts))
 		return receipts, err
-	}, s.time().AddDate(0, 0, -b.days), bar.progress)
+	}, b.since(s.time()), bar.progress)
 	bar.end()
 	s.summary(counts, true)
 	if !b.tell && counts[tocsin.Suppressed] > 0 {
@@ -175,32 +179,6 @@ func (s *shell) fetch(ctx context.Context, a *app.App, name string, open opener,
 		return errors.New("cut off; the same command goes on from here")
 	}
 	return err
-}
-
-// journal is a source's own memory, and what the journal has of findings.
-type journal struct {
-	store  *store.Store
-	prefix string
-}
-
-func (j journal) Load(ctx context.Context, key string) (value []byte, err error) {
-	err = j.store.View(ctx, func(tx *store.Tx) (err error) {
-		value, err = tx.Get(j.prefix + key)
-		return err
-	})
-	return value, err
-}
-
-func (j journal) Save(ctx context.Context, key string, value []byte) error {
-	return j.store.Update(ctx, func(tx *store.Tx) error { return tx.Put(j.prefix+key, value) })
-}
-
-func (j journal) held(ctx context.Context, keys []tocsin.Key) (held map[tocsin.Key]tocsin.Held, err error) {
-	err = j.store.View(ctx, func(tx *store.Tx) (err error) {
-		held, err = tx.Held(keys)
-		return err
-	})
-	return held, err
 }
 
 // fetching shows how far fetching is: a bar on a terminal, and a line now and then

@@ -20,7 +20,7 @@ func backfilled(t *testing.T, config, data string, args ...string) (out, errOut 
 	var stdout, stderr bytes.Buffer
 	s := &shell{in: strings.NewReader(""), out: &stdout, err: &stderr, logLevel: "error", configFile: config, data: data}
 	c := backfillCommand(s)
-	c.SetArgs(args)
+	c.SetArgs(append([]string{}, args...)) // nil would be those of the test
 	c.SilenceUsage, c.SilenceErrors = true, true
 	err = c.ExecuteContext(t.Context())
 	return stdout.String(), stderr.String(), err
@@ -129,6 +129,18 @@ fallback: [screen]
 				t.Errorf("backfill %s = %v, want %q", strings.Join(tt.args, " "), err, tt.says)
 			}
 		})
+	}
+}
+
+func TestADayOfABackfillHas24Hours(t *testing.T) {
+	t.Parallel()
+	zone, err := time.LoadLocation("America/New_York") // where 1 November 2026 had 25
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 11, 21, 16, 0, 0, 0, zone)
+	if got, want := now.Sub((backfill{days: 30}).since(now)), 30*24*time.Hour; got != want {
+		t.Errorf("30 days are %v, want %v", got, want)
 	}
 }
 

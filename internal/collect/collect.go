@@ -80,6 +80,9 @@ type Env struct {
 type State interface {
 	Load(ctx context.Context, key string) ([]byte, error) // nil, nil if there is none
 	Save(ctx context.Context, key string, value []byte) error
+	// First keeps value if there is none yet, and gives what is kept: of several
+	// replicas that ask at once, all are given the same.
+	First(ctx context.Context, key string, value []byte) (kept []byte, err error)
 }
 
 // Canaries keeps the canaries that a source sends. That one arrives is noted by

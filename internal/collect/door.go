@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -17,26 +18,41 @@ import (
 // here instead: what they ask for is behind the token, or the token is in a header.
 type Door struct {
 	*Inlet
-	places chan struct{} // one taken for each delivery that waits for the sink
+	patience time.Duration
+	places   chan struct{} // one taken for each delivery that the sink is not done with
 }
 
 const (
-	// maxWaiting is how many deliveries may wait for the sink at once.
+	// maxWaiting is how many deliveries the sink may have in hand at once.
 	maxWaiting = 1024
 	// patience is how long the sink is given. Prometheus gives up after ten seconds.
 	patience = 8 * time.Second
 )
+
+// Limits are how many deliveries a door lets through at once, and for how long.
+type Limits struct {
+	// Waiting is how many deliveries the sink may have in hand; 0 is 1024.
+	Waiting int
+	// Patience is how long a sender is kept waiting, less than after what it gives up;
+	// 0 is eight seconds.
+	Patience time.Duration
+}
 
 // ErrBusy says that too many deliveries wait for the sink.
 var ErrBusy = errors.New("too many deliveries are waiting")
 
 // NewDoor makes the door of the source that env is for.
 func NewDoor(env Env, token secret.String) (*Door, error) {
+	return NewDoorWithin(Limits{}, env, token)
+}
+
+// NewDoorWithin makes a door with limits of its own.
+func NewDoorWithin(limits Limits, env Env, token secret.String) (*Door, error) {
 	in, err := NewInlet(env, token)
 	if err != nil {
 		return nil, err
 	}
-	return &Door{Inlet: in, places: make(chan struct{}, maxWaiting)}, nil
+	return &Door{Inlet: in, patience: cmp.Or(limits.Patience, patience), places: make(chan struct{}, cmp.Or(limits.Waiting, maxWaiting))}, nil
 }
 
 // Admit says what is asked for behind /in/<Name> and the token, without a slash
@@ -73,21 +89,22 @@ func headerToken(r *http.Request) string {
 	return ""
 }
 
-// Deliver hands events to the sink, with a few seconds for it. On an error the sender
-// is to come again; one that an operator has to know of is logged.
+// Deliver hands events to the sink, and returns when the sender's patience ends, at the
+// latest: see [Inlet.Hand]. On an error the sender is to come again; one that an operator
+// has to know of is logged. A delivery counts as waiting until the sink is done with it.
 func (d *Door) Deliver(ctx context.Context, events ...tocsin.Event) ([]tocsin.Receipt, error) {
-	if len(events) == 0 {
-		return nil, nil
-	}
 	select {
 	case d.places <- struct{}{}:
-		defer func() { <-d.places }()
 	default:
 		return nil, ErrBusy
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	if len(events) == 0 {
+		<-d.places
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, d.patience)
 	defer cancel()
-	receipts, err := d.Hand(ctx, events...)
+	receipts, err := d.hand(ctx, events, func() { <-d.places })
 	if err != nil && !errors.Is(err, ErrStopped) {
 		d.env.Log.ErrorContext(ctx, "events not kept", slog.String("source", d.env.Name), slog.Any("err", err))
 	}

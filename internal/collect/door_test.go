@@ -181,7 +181,10 @@ func TestADoorWhoseEventsAreNotKeptIsFailing(t *testing.T) {
 				}
 			}
 		}
-		deliver := func(ctx context.Context) { _, _ = d.Deliver(ctx, tocsin.Event{}) }
+		deliver := func(ctx context.Context) {
+			_, _ = d.Deliver(ctx, tocsin.Event{})
+			synctest.Wait() // the sink is done too
+		}
 		deliver(t.Context())
 		stands("while all is kept", "ok")
 		gone, leave := context.WithCancel(t.Context())
@@ -200,5 +203,144 @@ func TestADoorWhoseEventsAreNotKeptIsFailing(t *testing.T) {
 		full = nil
 		deliver(t.Context())
 		stands("once it is kept", "ok")
+	})
+}
+
+// A disk that hangs in a commit heeds no context: the sender is answered in time all the
+// same, the operator sees it, and the events are the sink's until it is done.
+func TestADoorAnswersInTimeWhateverTheSinkDoes(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name     string
+		limits   collect.Limits
+		patience time.Duration
+	}{
+		{"with nothing said", collect.Limits{Waiting: 1}, 8 * time.Second},
+		{"with less patience", collect.Limits{Waiting: 1, Patience: 4500 * time.Millisecond}, 4500 * time.Millisecond},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				d, err := collect.NewDoorWithin(tt.limits, doorEnv(nil), secret.New("0123456789abcdef"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				const hang = time.Minute
+				ctx, cancel := context.WithCancel(t.Context())
+				var kept string
+				ended := make(chan struct{})
+				go func() {
+					defer close(ended)
+					_ = d.Run(ctx, func(_ context.Context, events ...tocsin.Event) ([]tocsin.Receipt, error) {
+						time.Sleep(hang)
+						kept = string(events[0].Raw)
+						return make([]tocsin.Receipt, len(events)), nil
+					})
+				}()
+				began := time.Now()
+				deliver := func() error {
+					body, err := collect.ReadBody(httptest.NewRequest(http.MethodPost, "/in/prom", strings.NewReader(`{"first":"event"}`)))
+					if err != nil {
+						t.Fatal(err)
+					}
+					_, err = d.Deliver(t.Context(), tocsin.Event{Raw: body})
+					return err
+				}
+				if err := deliver(); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != tt.patience {
+					t.Errorf("Deliver = %v after %v, want that there is no answer after %v", err, time.Since(began), tt.patience)
+				}
+				if st := d.Status(t.Context()); st.State != "failing" || !strings.Contains(st.Lines[0].Value, "no answer of the store") {
+					t.Errorf("meanwhile it stands %+v", st)
+				}
+				if err := deliver(); !errors.Is(err, collect.ErrBusy) {
+					t.Errorf("another meanwhile: %v, want %v", err, collect.ErrBusy)
+				}
+				cancel()
+				<-ended
+				if took := time.Since(began); took != hang || kept != `{"first":"event"}` {
+					t.Errorf("Run ended after %v with %q kept, want it to wait for the sink", took, kept)
+				}
+				if st := d.Status(t.Context()); st.State != "ok" {
+					t.Errorf("once it was kept after all: %+v", st)
+				}
+			})
+		})
+	}
+}
+
+func TestASenderThatLeavesADoorWaitsForNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d, err := collect.NewDoor(doorEnv(nil), secret.New("0123456789abcdef"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_ = d.Run(ctx, func(context.Context, ...tocsin.Event) ([]tocsin.Receipt, error) {
+				time.Sleep(time.Minute)
+				return []tocsin.Receipt{{}}, nil
+			})
+		}()
+		began := time.Now()
+		sender, leave := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, leave)
+		if _, err := d.Deliver(sender, tocsin.Event{}); err == nil || time.Since(began) != time.Second {
+			t.Errorf("Deliver = %v after %v, want an end when the sender left", err, time.Since(began))
+		}
+		if st := d.Status(t.Context()); st.State != "ok" {
+			t.Errorf("a sender that leaves is nobody's fault: %+v", st)
+		}
+		cancel()
+		<-ended
+	})
+}
+
+// What one event has the sink panic with ends its request, and not the program.
+func TestAPanicOfTheSinkIsTheDeliverys(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d, err := collect.NewDoorWithin(collect.Limits{Waiting: 1}, doorEnv(nil), secret.New("0123456789abcdef"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var hang time.Duration
+		go func() {
+			_ = d.Run(ctx, func(_ context.Context, events ...tocsin.Event) ([]tocsin.Receipt, error) {
+				if len(events[0].Raw) == 0 {
+					time.Sleep(hang)
+					panic("no event")
+				}
+				return make([]tocsin.Receipt, len(events)), nil
+			})
+		}()
+		func() {
+			defer func() {
+				if got := recover(); got != "no event" {
+					t.Errorf("the delivery panics with %v", got)
+				}
+			}()
+			_, _ = d.Deliver(t.Context(), tocsin.Event{})
+		}()
+		next := func() {
+			t.Helper()
+			if _, err := d.Deliver(t.Context(), tocsin.Event{Raw: []byte("{}")}); err != nil {
+				t.Errorf("the next delivery: %v", err)
+			}
+		}
+		next()
+		hang = time.Minute // nobody waits for it any more
+		if _, err := d.Deliver(t.Context(), tocsin.Event{}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("one that panics late: %v", err)
+		}
+		time.Sleep(time.Hour)
+		if st := d.Status(t.Context()); len(st.Lines) != 1 || !strings.Contains(st.Lines[0].Value, "panic: no event") {
+			t.Errorf("afterwards it stands %+v", st)
+		}
+		next()
 	})
 }

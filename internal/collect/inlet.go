@@ -92,23 +92,90 @@ func (in *Inlet) Run(ctx context.Context, sink Sink) error {
 
 // Hand hands events to the sink, for which it waits a moment if Run was not called
 // yet. The error is ErrStopped where there is none.
+//
+// It returns when ctx ends, at the latest, whatever the sink does: one that does not
+// heed ctx, as while the disk hangs in a commit, goes on. The events are its until it is
+// done. They are kept or not, and known as a redelivery when the sender, who is told to
+// come again, does.
 func (in *Inlet) Hand(ctx context.Context, events ...tocsin.Event) ([]tocsin.Receipt, error) {
-	if !in.running(ctx) {
+	return in.hand(ctx, events, func() {})
+}
+
+// hand calls done once the sink is done with the events.
+func (in *Inlet) hand(ctx context.Context, events []tocsin.Event, done func()) ([]tocsin.Receipt, error) {
+	sink := in.enter(ctx)
+	if sink == nil {
+		done()
 		return nil, ErrStopped
+	}
+	kept, left := make(chan outcome), make(chan struct{})
+	go func() {
+		defer in.under.Done()
+		o := outcomeOf(ctx, sink, events)
+		done()
+		select {
+		case kept <- o:
+		case <-left:
+			if o.panicked != nil { // and nobody waits for it
+				o.err = fmt.Errorf("panic: %v", o.panicked)
+				in.env.Log.Error("events not kept", slog.String("source", in.env.Name), slog.Any("err", o.err))
+			}
+			in.unkept.note(o.err, in.env.Now)
+		}
+	}()
+	select {
+	case o := <-kept:
+		return in.told(o)
+	case <-ctx.Done():
+	}
+	select {
+	case o := <-kept: // in the same moment
+		return in.told(o)
+	default:
+	}
+	defer close(left) // what the sink says later is noted later
+	return in.told(outcome{err: fmt.Errorf("no answer of the store: %w", ctx.Err())})
+}
+
+// told gives on what came of a call, and notes it.
+func (in *Inlet) told(o outcome) ([]tocsin.Receipt, error) {
+	o.rethrow()
+	in.unkept.note(o.err, in.env.Now)
+	return o.receipts, o.err
+}
+
+// An outcome is what came of a call of the sink.
+type outcome struct {
+	receipts []tocsin.Receipt
+	err      error
+	panicked any
+}
+
+func outcomeOf(ctx context.Context, sink Sink, events []tocsin.Event) (o outcome) {
+	defer func() { o.panicked = recover() }()
+	o.receipts, o.err = sink(ctx, events...)
+	return o
+}
+
+// rethrow has a panic of the sink's go on in who waits for it: a request ends by that,
+// and not the whole program.
+func (o outcome) rethrow() {
+	if o.panicked != nil {
+		panic(o.panicked)
+	}
+}
+
+// enter is the sink, for a call that in.under knows of; nil where there is none.
+func (in *Inlet) enter(ctx context.Context) Sink {
+	if !in.running(ctx) {
+		return nil
 	}
 	in.mu.RLock()
-	sink := in.sink
-	if sink != nil {
+	defer in.mu.RUnlock()
+	if in.sink != nil {
 		in.under.Add(1)
 	}
-	in.mu.RUnlock()
-	if sink == nil {
-		return nil, ErrStopped
-	}
-	defer in.under.Done()
-	receipts, err := sink(ctx, events...)
-	in.unkept.note(err, in.env.Now)
-	return receipts, err
+	return in.sink
 }
 
 // running waits for Run to be called, and reports whether it was.
@@ -282,84 +349,54 @@ func (s *strangers) note(now time.Time) int64 {
 	return n
 }
 
-// A Body is what a request carried.
-type Body struct {
-	// Bytes are good until Release.
-	Bytes  []byte
-	buffer *bytes.Buffer
-}
-
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-// keepBuffer is the largest buffer worth keeping for the next body.
-const keepBuffer = 1 << 20
-
-// Release gives the body's memory back. It may be called again.
-func (b *Body) Release() {
-	if b.buffer != nil && b.buffer.Cap() <= keepBuffer {
-		b.buffer.Reset()
-		buffers.Put(b.buffer)
-	}
-	b.buffer, b.Bytes = nil, nil
-}
+// roomAtOnce is for how long a body, in bytes, the sender is believed before it is there.
+const roomAtOnce = 1 << 20
 
 // ReadBody reads a request's body, and unpacks it if it is gzip, whatever the
 // headers say. What begins like gzip and is none stays as it is. The error is
-// ErrTooLarge or, where the sender is gone, one of reading.
-func ReadBody(r *http.Request) (Body, error) {
+// ErrTooLarge or, where the sender is gone, one of reading. The bytes are nobody else's: a
+// sink that hangs has them when the request was answered long ago.
+func ReadBody(r *http.Request) ([]byte, error) {
 	if r.ContentLength > MaxBody {
-		return Body{}, ErrTooLarge
+		return nil, ErrTooLarge
 	}
-	b := newBody()
-	if 0 < r.ContentLength && r.ContentLength < keepBuffer {
-		b.buffer.Grow(int(r.ContentLength) + bytes.MinRead)
+	var b bytes.Buffer
+	if 0 < r.ContentLength && r.ContentLength < roomAtOnce {
+		b.Grow(int(r.ContentLength) + bytes.MinRead)
 	}
-	if err := b.fill(r.Body); err != nil {
-		b.Release()
-		return Body{}, err
+	if err := fill(&b, r.Body); err != nil {
+		return nil, err
 	}
-	if !bytes.HasPrefix(b.Bytes, gzipMagic) {
-		return b, nil
+	if bytes.HasPrefix(b.Bytes(), gzipMagic) {
+		unpacked, err := unpack(b.Bytes())
+		if err == nil || errors.Is(err, ErrTooLarge) {
+			return unpacked, err
+		}
 	}
-	unpacked, err := b.unpack()
-	switch {
-	case err == nil:
-		b.Release()
-		return unpacked, nil
-	case errors.Is(err, ErrTooLarge):
-		b.Release()
-		return Body{}, err
-	}
-	return b, nil
+	return b.Bytes(), nil
 }
 
 var gzipMagic = []byte{0x1f, 0x8b}
 
-func newBody() Body {
-	return Body{buffer: buffers.Get().(*bytes.Buffer)} // the pool holds nothing else
-}
-
-func (b *Body) unpack() (Body, error) {
-	from, err := gzip.NewReader(bytes.NewReader(b.Bytes))
+func unpack(packed []byte) ([]byte, error) {
+	from, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
-		return Body{}, err
+		return nil, err
 	}
-	unpacked := newBody()
-	if err := unpacked.fill(from); err != nil {
-		unpacked.Release()
-		return Body{}, err
+	var b bytes.Buffer
+	if err := fill(&b, from); err != nil {
+		return nil, err
 	}
-	return unpacked, nil
+	return b.Bytes(), nil
 }
 
-func (b *Body) fill(from io.Reader) error {
-	n, err := b.buffer.ReadFrom(io.LimitReader(from, MaxBody+1))
+func fill(b *bytes.Buffer, from io.Reader) error {
+	n, err := b.ReadFrom(io.LimitReader(from, MaxBody+1))
 	if err != nil {
 		return fmt.Errorf("body: %w", err)
 	}
 	if n > MaxBody {
 		return ErrTooLarge
 	}
-	b.Bytes = b.buffer.Bytes()
 	return nil
 }

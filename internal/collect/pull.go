@@ -3,11 +3,13 @@ package collect
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,11 +27,13 @@ type Pull struct {
 	log    *slog.Logger
 	now    func() time.Time
 
-	many atomic.Int64 // parts that fail; written with mu held
+	many      atomic.Int64 // parts that fail; written with mu held
+	throttles atomic.Int64
 
 	mu    sync.Mutex // guards what follows
 	parts map[string]failure
 	began time.Time // when the first of them failed
+	lost  []tocsin.Fact
 }
 
 // A failure is why a part cannot be had.
@@ -46,8 +50,15 @@ const (
 	longestWait  = time.Minute
 )
 
-// maxFailing is how many parts that fail are listed.
-const maxFailing = 5
+// maxFailing and maxLost are how many parts that fail, and losses, are listed.
+const (
+	maxFailing = 5
+	maxLost    = 10
+)
+
+// throttledFor is how long a part may be throttled before that is a failure: others use
+// it as well, and come and go.
+const throttledFor = 30 * time.Second
 
 // NewPull makes the Pull of the source that env is for: of that it needs Name, Log
 // and Now.
@@ -128,14 +139,45 @@ func (p *Pull) Worked(ctx context.Context, part string) {
 	}
 }
 
-// Status is "failing" with what fails, since when and why, or "ok".
-func (p *Pull) Status() Status {
+// Throttled takes note that a part is used too often by all who use it, and waits a
+// second or two. since is when that began, which is the caller's: zero while it works. It
+// is false where it has gone on for half a minute: then it is a failure.
+func (p *Pull) Throttled(ctx context.Context, since *time.Time) bool {
+	p.throttles.Add(1)
+	now := p.now()
+	if since.IsZero() {
+		*since = now
+	}
+	if now.Sub(*since) >= throttledFor {
+		return false
+	}
+	Sleep(ctx, time.Second+rand.N(time.Second)) //nolint:gosec // chance, no secret
+	return true
+}
+
+// Loses says that events of a part may be gone unread, in the log and in Status from
+// then on; the part is "" where there is but one.
+func (p *Pull) Loses(ctx context.Context, part, what string) {
+	p.log.ErrorContext(ctx, "events may be lost", slog.String("source", p.source), slog.String("part", part), slog.String("what", what))
+	name := "Lost"
+	if part != "" {
+		name += ", " + part
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.parts) == 0 {
-		return Status{State: "ok"}
+	p.lost = append(p.lost, tocsin.Fact{Name: name, Value: what})
+	p.lost = p.lost[max(0, len(p.lost)-maxLost):]
+}
+
+// Status is "failing" with what fails, since when and why, or "ok"; with what may be
+// lost, and how often it was throttled.
+func (p *Pull) Status() Status {
+	st := Status{State: "ok"}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.parts) > 0 {
+		st.State = "failing"
 	}
-	st := Status{State: "failing"}
 	for i, part := range slices.Sorted(maps.Keys(p.parts)) {
 		if i == maxFailing {
 			st.Lines = append(st.Lines, tocsin.Fact{Name: "Failing", Value: strconv.Itoa(len(p.parts)-i) + " more"})
@@ -147,6 +189,10 @@ func (p *Pull) Status() Status {
 			Value: "failing since " + f.since.UTC().Format(time.RFC3339) + ": " + f.err.Error(),
 		})
 	}
+	st.Lines = append(st.Lines, p.lost...)
+	if n := p.throttles.Load(); n > 0 {
+		st.Lines = append(st.Lines, tocsin.Fact{Name: "Throttled", Value: strconv.FormatInt(n, 10) + " since the start"})
+	}
 	return st
 }
 
@@ -154,6 +200,24 @@ func (p *Pull) Status() Status {
 func wait(failing time.Duration) time.Duration {
 	half := min(max(failing, shortestWait), longestWait/2)
 	return half + rand.N(half)
+}
+
+// Start reads the setting of that name, where it is read from first: one of words,
+// however it is written, or a time that is not yet to come. The other one is zero.
+func Start(text string, now time.Time, words ...string) (word string, at time.Time, err error) {
+	for _, w := range words {
+		if strings.EqualFold(text, w) {
+			return w, time.Time{}, nil
+		}
+	}
+	at, err = time.Parse(time.RFC3339, text)
+	switch {
+	case err != nil:
+		return "", time.Time{}, fmt.Errorf("start: %q is neither %s, and no time such as 2026-06-01T00:00:00Z", text, strings.Join(words, " nor "))
+	case at.After(now):
+		return "", time.Time{}, fmt.Errorf("start: %s is yet to come", text)
+	}
+	return "", at, nil
 }
 
 // Sleep waits for d; it is false if ctx ended before.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -139,4 +140,78 @@ func TestHowLongASourceFailedCanBeRead(t *testing.T) {
 			t.Errorf("logged\n%s", &log)
 		}
 	})
+}
+
+// Others use a service too: half a minute of it is no failure, and it is counted.
+func TestWhatIsThrottledIsAskedAgainForHalfAMinute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := pull(new(bytes.Buffer))
+		var since time.Time
+		began, times := time.Now(), 0
+		for p.Throttled(t.Context(), &since) {
+			if times++; since != began {
+				t.Fatalf("it has been throttled since %v, want %v", since, began)
+			}
+		}
+		if took := time.Since(began); took < 30*time.Second || took > 32*time.Second || times < 15 || times > 30 {
+			t.Errorf("asked %d times in %v", times, took)
+		}
+		since = time.Time{} // it worked
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		began = time.Now()
+		if !p.Throttled(ctx, &since) || time.Since(began) != 0 {
+			t.Errorf("at the end it waits %v, or calls it a failure", time.Since(began))
+		}
+		if st := p.Status(); st.State != "ok" || len(st.Lines) != 1 || st.Lines[0].Value != strconv.Itoa(times+2)+" since the start" {
+			t.Errorf("Status = %+v", st)
+		}
+	})
+}
+
+func TestLossesAreLoggedAndStay(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	p := pull(&log)
+	p.Loses(t.Context(), "", "It was away for too long")
+	for i := range 10 {
+		p.Loses(t.Context(), "shard "+strconv.Itoa(i), "The shard is gone")
+	}
+	st := p.Status()
+	if st.State != "ok" || len(st.Lines) != 10 || st.Lines[0].Name != "Lost, shard 0" || st.Lines[9].Name != "Lost, shard 9" {
+		t.Errorf("Status = %+v, want the last ten", st)
+	}
+	if n := strings.Count(log.String(), "events may be lost"); n != 11 || !strings.Contains(log.String(), "It was away for too long") {
+		t.Errorf("logged:\n%s", &log)
+	}
+	p = pull(new(bytes.Buffer))
+	p.Loses(t.Context(), "", "It was away for too long")
+	p.Failed(t.Context(), "group", errors.New("503 busy"))
+	if st := p.Status(); st.State != "failing" || len(st.Lines) != 2 || st.Lines[0].Name != "group" || st.Lines[1].Name != "Lost" {
+		t.Errorf("while it fails: %+v", st)
+	}
+}
+
+func TestWhereToStart(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 6, 12, 3, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		text, word string
+		at         time.Time
+		wrong      string
+	}{
+		{"latest", "latest", time.Time{}, ""},
+		{"TRIM_HORIZON", "trim_horizon", time.Time{}, ""},
+		{"2026-06-01T00:00:00Z", "", time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC), ""},
+		{"2026-06-12T03:00:00Z", "", now, ""},
+		{"2026-06-12T03:00:01Z", "", time.Time{}, "start: 2026-06-12T03:00:01Z is yet to come"},
+		{"yesterday", "", time.Time{}, `start: "yesterday" is neither trim_horizon nor latest, and no time such as 2026-06-01T00:00:00Z`},
+		{"", "", time.Time{}, `start: "" is neither`},
+	} {
+		word, at, err := collect.Start(tt.text, now, "trim_horizon", "latest")
+		if word != tt.word || !at.Equal(tt.at) || (err == nil) != (tt.wrong == "") || err != nil && !strings.HasPrefix(err.Error(), tt.wrong) {
+			t.Errorf("Start(%q) = %q, %v, %v; want %q, %v, %q", tt.text, word, at, err, tt.word, tt.at, tt.wrong)
+		}
+	}
 }

@@ -1,11 +1,13 @@
 package collect
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"sync"
 	"time"
 )
@@ -28,7 +30,7 @@ type Roster struct {
 	mu     sync.Mutex // guards what follows
 	count  int64
 	joined time.Time            // when this replica signed first, or zero
-	others map[string]signature // those who are alive
+	others map[string]signature // those who signed, or left, not long ago
 }
 
 // A signature is one that another replica wrote, and when it was new here.
@@ -37,11 +39,19 @@ type signature struct {
 	seen time.Time
 }
 
+// counts reports whether a signature is still to be minded.
+func (s signature) counts(now time.Time) bool {
+	return now.Sub(s.seen) < rosterExpiry && (s.left() || now.Sub(s.At) < rosterOld)
+}
+
 // signed is what a replica writes.
 type signed struct {
-	Count int64     `json:"count"` // of its signatures
-	At    time.Time `json:"at"`    // by its own clock
+	Count int64 `json:"count"` // of its signatures
+	// At is when it signed, by its own clock; zero where it left.
+	At time.Time `json:"at,omitzero"`
 }
+
+func (s signed) left() bool { return s.At.IsZero() }
 
 const (
 	rosterKey = "replicas"
@@ -75,14 +85,21 @@ func (r *Roster) Sign(ctx context.Context) error {
 	others := map[string]signature{}
 	for id, s := range all {
 		known, ok := r.others[id]
-		if !ok || known.Count != s.Count {
+		if !ok || s.Count > known.Count {
 			known = signature{s, now}
 		}
-		if id != r.id && now.Sub(known.seen) < rosterExpiry && now.Sub(s.At) < rosterOld {
+		if id != r.id && known.counts(now) {
 			others[id] = known
 			continue
 		}
 		delete(all, id)
+	}
+	// Two who sign in the same moment write over each other: who was there a moment ago
+	// and is missing signs again. Who leaves says so.
+	for id, known := range r.others {
+		if _, ok := others[id]; !ok && known.counts(now) {
+			others[id] = known
+		}
 	}
 	r.count++
 	all[r.id] = signed{r.count, now}
@@ -95,25 +112,70 @@ func (r *Roster) Sign(ctx context.Context) error {
 	return nil
 }
 
-// Mine reports whether this replica is to fetch that part. It is not before it
-// signed.
-func (r *Roster) Mine(part string) bool {
+// Share are those of parts that this replica is to fetch: of n parts each of m replicas
+// has n/m of them, or one more, and who weighs most has it first. Replicas that know of
+// the same parts and of each other have no part twice, and none is left. It is none
+// before this replica signed.
+func (r *Roster) Share(parts []string) map[string]bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.joined.IsZero() || len(r.others) > 0 && r.now().Sub(r.joined) < rosterJoining {
-		return false
+	ids := append(r.alive(), r.id)
+	if r.joined.IsZero() || len(ids) > 1 && r.now().Sub(r.joined) < rosterJoining {
+		return nil
 	}
-	mine := weight(r.id, part)
-	for id := range r.others {
-		if w := weight(id, part); w > mine || w == mine && id > r.id {
-			return false
+	bids := make([]bid, 0, len(parts)*len(ids))
+	for _, part := range parts {
+		for _, id := range ids {
+			bids = append(bids, bid{id, part, weight(id, part)})
 		}
 	}
-	return true
+	slices.SortFunc(bids, bid.compare)
+	least, more := len(parts)/len(ids), len(parts)%len(ids)
+	taken, has, mine := map[string]bool{}, map[string]int{}, map[string]bool{}
+	for _, b := range bids {
+		if taken[b.part] || has[b.id] > least || has[b.id] == least && more == 0 {
+			continue
+		}
+		if has[b.id] == least {
+			more--
+		}
+		has[b.id]++
+		taken[b.part] = true
+		if b.id == r.id {
+			mine[b.part] = true
+		}
+	}
+	return mine
 }
 
-// weight says who gets a part: whoever weighs most. If one comes or goes, no part
-// moves between the others.
+// alive are the other replicas that fetch.
+func (r *Roster) alive() []string {
+	var ids []string
+	for id, known := range r.others {
+		if !known.left() {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// Mine reports whether this replica is to fetch the one part that there is.
+func (r *Roster) Mine(part string) bool { return r.Share([]string{part})[part] }
+
+// A bid is what a replica weighs for a part.
+type bid struct {
+	id, part string
+	weight   uint64
+}
+
+// compare has who weighs most first.
+func (b bid) compare(c bid) int {
+	return cmp.Or(cmp.Compare(c.weight, b.weight), cmp.Compare(c.id, b.id), cmp.Compare(b.part, c.part))
+}
+
+// weight says who is to have a part rather than another replica: whoever weighs most.
+// It is the same at all times, so that few parts move between the others if one comes or
+// goes.
 func weight(id, part string) uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(id + "\x00" + part)) // it cannot fail
@@ -128,7 +190,7 @@ func weight(id, part string) uint64 {
 func (r *Roster) Others() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.others)
+	return len(r.alive())
 }
 
 // Leave has the others take over at once.
@@ -143,7 +205,8 @@ func (r *Roster) Leave(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	delete(all, r.id)
+	r.count++
+	all[r.id] = signed{Count: r.count}
 	return r.save(ctx, all)
 }
 

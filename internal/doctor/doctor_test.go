@@ -78,7 +78,7 @@ func TestWhatACarelessPersonSetUpIsFound(t *testing.T) {
 	url := collecttest.Moto(t)
 	account(t, url)
 	facts, err := doctor.Examine(t.Context(), doctor.Options{
-		Settings: settings(url), Regions: []string{region}, HTTP: &http.Client{Timeout: 20 * time.Second},
+		Settings: settings(url), Regions: []string{region}, HTTP: &http.Client{Timeout: time.Minute},
 		Sources: []diagnosis.Source{
 			{Name: "queue", Kind: "sqs", ARNs: []string{"arn:aws:sqs:eu-west-1:123456789012:tocsin"}},
 			{Name: "org", Kind: "sns", ARNs: []string{"arn:aws:sns:*:123456789012:guardduty"}, URL: "https://tocsin.example.com/in/org"},

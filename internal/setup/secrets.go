@@ -8,9 +8,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 )
 
 // secretsFolder is where secrets that are typed in are kept, beside the managed file.
@@ -30,7 +31,7 @@ func (x *edit) folder() (string, error) {
 	return path, nil
 }
 
-var unsafe = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
+var unsafe = lazyregexp.New(`[^A-Za-z0-9_-]+`)
 
 // keepSecret writes a secret into a file of its own and gives the reference to it.
 // The file is removed again if nothing comes of the edit.
@@ -64,7 +65,7 @@ func (x *edit) keepSecret(w What, name, key, text string) (string, error) {
 	return "${file:" + path + "}", nil
 }
 
-var fileReference = regexp.MustCompile(`\$\{file:([^}]+)\}`)
+var fileReference = lazyregexp.New(`\$\{file:([^}]+)\}`)
 
 // sweep removes the files of secrets that an entry had and has no more. Those that
 // others refer to stay.

@@ -133,6 +133,9 @@ type memory struct{}
 
 func (memory) Load(context.Context, string) ([]byte, error) { return nil, nil }
 func (memory) Save(context.Context, string, []byte) error   { return nil }
+func (memory) First(_ context.Context, _ string, value []byte) ([]byte, error) {
+	return value, nil
+}
 
 func check(t *testing.T, err error) {
 	t.Helper()

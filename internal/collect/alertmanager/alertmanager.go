@@ -147,9 +147,8 @@ func (s *source) alerts(w http.ResponseWriter, r *http.Request) {
 		again(w)
 		return
 	}
-	defer body.Release()
 	now := s.env.Now()
-	found, cut := read(body.Bytes, now)
+	found, cut := read(body, now)
 	if len(found) > maxEvents {
 		http.Error(w, fmt.Sprintf("more than %d alerts in one request", maxEvents), http.StatusRequestEntityTooLarge)
 		return

@@ -2,6 +2,7 @@ package alertmanager_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -20,9 +21,8 @@ import (
 )
 
 // The tests in this file run the real clients. make deps installs amtool and
-// Alertmanager; Prometheus is large, so that where it is is said by
-// TOCSIN_TEST_PROMETHEUS: `apt-get install prometheus`, and then
-// TOCSIN_TEST_PROMETHEUS=prometheus.
+// Alertmanager; Prometheus is large, and is asked where it is installed all the same
+// (apt-get install prometheus), or where TOCSIN_TEST_PROMETHEUS says.
 
 // served is a source behind a real server, and what it handed on.
 func served(t *testing.T) (url string, events chan tocsin.Event) {
@@ -131,9 +131,9 @@ receivers: [{name: tocsin, webhook_configs: [{url: '%s', send_resolved: true}]}]
 // tell every five seconds, and for the rest every second.
 func TestPrometheus(t *testing.T) {
 	t.Parallel()
-	path := os.Getenv("TOCSIN_TEST_PROMETHEUS")
-	if path == "" {
-		t.Skip("set TOCSIN_TEST_PROMETHEUS to the path of prometheus (apt-get install prometheus)")
+	path, err := exec.LookPath(cmp.Or(os.Getenv("TOCSIN_TEST_PROMETHEUS"), "prometheus"))
+	if err != nil {
+		t.Skipf("%v: apt-get install prometheus, or set TOCSIN_TEST_PROMETHEUS to its path", err)
 	}
 	url, events := served(t)
 	host, prefix, _ := strings.Cut(strings.TrimPrefix(url, "http://"), "/")

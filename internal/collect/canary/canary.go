@@ -14,7 +14,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +22,7 @@ import (
 	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/collect"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
 
@@ -69,9 +69,9 @@ const (
 )
 
 var (
-	busForm     = regexp.MustCompile(`^[/.A-Za-z0-9_-]{1,256}$`)
-	roleName    = regexp.MustCompile(`^[\w+=,.@-]{1,64}$`)
-	findingForm = regexp.MustCompile(`^[A-Za-z0-9]+:[A-Za-z0-9]+/[A-Za-z0-9.!-]+$`)
+	busForm     = lazyregexp.New(`^[/.A-Za-z0-9_-]{1,256}$`)
+	roleName    = lazyregexp.New(`^[\w+=,.@-]{1,64}$`)
+	findingForm = lazyregexp.New(`^[A-Za-z0-9]+:[A-Za-z0-9]+/[A-Za-z0-9.!-]+$`)
 )
 
 // anyAccount is what stands for the account in a role.

@@ -128,9 +128,7 @@ func (f *fleet) whoami(ctx context.Context) (string, error) {
 	if parts := strings.Split(f.RoleARN, ":"); len(parts) > 4 {
 		return parts[4], nil
 	}
-	at := f.base.Config.Copy()
-	at.BaseEndpoint = nil // it is another service's
-	out, err := sts.NewFromConfig(at).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	out, err := sts.NewFromConfig(f.base.Beside()).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
 		return "", fmt.Errorf("%w; or name the account in accounts", f.base.Refused(ctx, aws.Call{Action: "sts:GetCallerIdentity", Resource: "*"}, err))
 	}

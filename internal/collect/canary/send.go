@@ -30,8 +30,8 @@ const (
 	parting = 3 * time.Second
 	// ahead is how far ahead another replica's clock may be.
 	ahead = time.Minute
-	// agreeing is how long replicas that begin at once are given to agree on a secret.
-	agreeing = 2 * time.Second
+	// sending is how long who noted a canary is given to send it.
+	sending = 30 * time.Second
 	// secretKey is where the secret is kept that ids are made with.
 	secretKey = "secret"
 )
@@ -40,6 +40,9 @@ const (
 type sender struct {
 	*source
 	begun bool
+	// doubtful are those that were out when this replica began: it is not known whether
+	// whoever noted them sent them.
+	doubtful []tocsin.Canary
 	// done is the time of the last turn after which nothing was left to send.
 	done time.Time
 }
@@ -95,8 +98,9 @@ func (s *sender) sendDue(ctx context.Context, now time.Time) bool {
 	}
 	if !s.begun {
 		s.begun = true
-		s.again(ctx, newest, now)
+		s.doubt(newest, now)
 	}
+	s.again(ctx, newest, now)
 	var due []tocsin.Canary
 	for _, p := range s.places {
 		if slot, ok := s.slot(newest[p], now); ok {
@@ -110,7 +114,7 @@ func (s *sender) sendDue(ctx context.Context, now time.Time) bool {
 		}
 		due = due[n:]
 	}
-	return true
+	return len(s.doubtful) == 0
 }
 
 // reach sets from which places canaries are sent.
@@ -154,33 +158,45 @@ func id(key []byte, p tocsin.Place, slot time.Time, mode string) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// secret is what ids are made with. Of several replicas that begin at once each may
-// make one: a moment later they agree on the last.
+// secret is what ids are made with: the same for replicas that begin at once, so that
+// the first canary of a place has one id, and one of them sends it.
 func (s *source) secret(ctx context.Context) ([]byte, error) {
 	key, err := s.env.State.Load(ctx, secretKey)
 	if err != nil || len(key) == sha256.Size {
 		return key, err
 	}
-	key = make([]byte, sha256.Size)
-	_, _ = rand.Read(key) // it never fails: see crypto/rand
-	if err := s.env.State.Save(ctx, secretKey, key); err != nil {
-		return nil, err
+	made := make([]byte, sha256.Size)
+	_, _ = rand.Read(made) // it never fails: see crypto/rand
+	if key != nil {        // it is none, and nobody's
+		return made, s.env.State.Save(ctx, secretKey, made)
 	}
-	if !collect.Sleep(ctx, agreeing) {
-		return nil, ctx.Err()
-	}
-	return s.env.State.Load(ctx, secretKey)
+	return s.env.State.First(ctx, secretKey, made)
 }
 
-// again sends once more what is out: whoever sent it may have ended between noting it
-// and sending it. It has the same id, so that it counts once.
-func (s *sender) again(ctx context.Context, newest map[tocsin.Place]tocsin.Canary, now time.Time) {
-	var out []tocsin.Canary
+// doubt takes note of what is out: whoever noted it may have ended before sending it.
+func (s *sender) doubt(newest map[tocsin.Place]tocsin.Canary, now time.Time) {
 	for _, p := range s.places {
-		if c, ok := newest[p]; ok && c.ArrivedAt.IsZero() && c.Error == "" && (c.Sample != "") == (s.Mode == modeSample) && now.Sub(c.SentAt) < s.Every {
+		if c, ok := newest[p]; ok && isOut(c) && (c.Sample != "") == (s.Mode == modeSample) && now.Sub(c.SentAt) < s.Every {
+			s.doubtful = append(s.doubtful, c)
+		}
+	}
+}
+
+// again sends once more what is in doubt and is still out when its sender, another
+// replica that began at the same time perhaps, has had the time to send it. It has the
+// same id, so that it counts once.
+func (s *sender) again(ctx context.Context, newest map[tocsin.Place]tocsin.Canary, now time.Time) {
+	var out, wait []tocsin.Canary
+	for _, c := range s.doubtful {
+		switch n := newest[c.Place]; {
+		case n.ID != c.ID || !isOut(n):
+		case now.Sub(c.SentAt) < min(sending, s.Within/2):
+			wait = append(wait, c)
+		default:
 			out = append(out, c)
 		}
 	}
+	s.doubtful = wait
 	for len(out) > 0 && ctx.Err() == nil {
 		n := min(together, len(out))
 		s.all(ctx, out[:n], func(ctx context.Context, c tocsin.Canary) {
@@ -191,6 +207,9 @@ func (s *sender) again(ctx context.Context, newest map[tocsin.Place]tocsin.Canar
 		out = out[n:]
 	}
 }
+
+// isOut reports whether a canary is under way, as far as is known.
+func isOut(c tocsin.Canary) bool { return c.ArrivedAt.IsZero() && c.Error == "" }
 
 // send notes canaries and sends those that nobody has sent. It is false if they could
 // not be noted.

@@ -318,6 +318,8 @@ type aviary struct {
 	all    map[string]*tocsin.Canary
 	err    error
 	failed []string
+
+	slow time.Duration // how long noting takes
 }
 
 func newAviary() *aviary { return &aviary{all: map[string]*tocsin.Canary{}} }
@@ -329,6 +331,7 @@ func (a *aviary) fail(err error) {
 }
 
 func (a *aviary) Send(_ context.Context, cs ...tocsin.Canary) (sent []tocsin.Canary, err error) {
+	time.Sleep(a.slow)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.err != nil {
@@ -403,13 +406,39 @@ func (a *aviary) list() (all []tocsin.Canary) {
 	return all
 }
 
+// A memory is one that all replicas share, and that looks and writes in one step, as the
+// server's does. A replica may have to wait before it writes.
+type memory struct {
+	*collecttest.Memory
+	one  *sync.Mutex // who writes
+	wait time.Duration
+}
+
+func (m *memory) Save(ctx context.Context, key string, value []byte) error {
+	time.Sleep(m.wait)
+	m.one.Lock()
+	defer m.one.Unlock()
+	return m.Memory.Save(ctx, key, value)
+}
+
+func (m *memory) First(ctx context.Context, key string, value []byte) ([]byte, error) {
+	time.Sleep(m.wait)
+	m.one.Lock()
+	defer m.one.Unlock()
+	kept, err := m.Load(ctx, key)
+	if err != nil || kept != nil {
+		return kept, err
+	}
+	return value, m.Memory.Save(ctx, key, value)
+}
+
 // A scene is what replicas of one source share.
 type scene struct {
 	*cloud
 	aviary *aviary
-	memory *collecttest.Memory
+	memory *memory
 	begun  time.Time
-	log    bytes.Buffer
+	log    collecttest.Log
 	seen   []tocsin.Sighting
 
 	told sync.Mutex
@@ -423,7 +452,7 @@ type scene struct {
 // is begun.
 func newScene(t *testing.T) *scene {
 	t.Helper()
-	s := &scene{cloud: newCloud(t), aviary: newAviary(), memory: &collecttest.Memory{}, known: map[string]bool{}}
+	s := &scene{cloud: newCloud(t), aviary: newAviary(), memory: &memory{Memory: &collecttest.Memory{}, one: new(sync.Mutex)}, known: map[string]bool{}}
 	s.deliver = s.aviary.arrive
 	return s
 }

@@ -87,7 +87,7 @@ type Running struct {
 }
 
 // deadline is how long anything may take before the suite calls it stuck.
-const deadline = 20 * time.Second
+const deadline = time.Minute
 
 // sink is a sink that a test controls.
 type sink struct {

@@ -49,11 +49,28 @@ func (m *Memory) Save(_ context.Context, key string, value []byte) error {
 	if m.err != nil {
 		return m.err
 	}
+	m.keep(key, value)
+	return nil
+}
+
+// First keeps value if there is none yet, and gives what is kept.
+func (m *Memory) First(_ context.Context, key string, value []byte) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.err != nil {
+		return nil, m.err
+	}
+	if _, ok := m.values[key]; !ok {
+		m.keep(key, value)
+	}
+	return bytes.Clone(m.values[key]), nil
+}
+
+func (m *Memory) keep(key string, value []byte) {
 	if m.values == nil {
 		m.values = map[string][]byte{}
 	}
 	m.values[key] = bytes.Clone(value)
-	return nil
 }
 
 // Env is what a collector named name is given in tests. What it mounts is put

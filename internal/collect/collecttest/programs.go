@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tocsin-sec/tocsin/internal/loopback"
 )
 
 // Program is where a program is that `make deps` installs: amtool, Alertmanager,
@@ -43,6 +45,7 @@ func Serve(t testing.TB, path string, args ...string) {
 	t.Helper()
 	var log bytes.Buffer
 	cmd := exec.Command(path, args...)
+	cmd.Dir = t.TempDir() // moto writes what it records where it runs
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -56,15 +59,15 @@ func Serve(t testing.TB, path string, args ...string) {
 	})
 }
 
-// Free is an address of this machine on which nobody listens.
+// Free is an address of this machine on which nobody listens, or comes to listen by
+// chance.
 func Free(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := loopback.Free()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	return address
 }
 
 // Moto runs moto_server, which others take for AWS in their tests

@@ -732,16 +732,7 @@ func TestAnAddressOfItsOwn(t *testing.T) {
 	t.Parallel()
 	b := running(t, eventbridge.Config{Listen: collecttest.Free(t)}, nil)
 	address := b.source.(collect.Describer).Describe(false)[1].Value
-	var err error
-	for range 200 { // until it listens
-		if _, err = client(address, collecttest.Token).ListRules(t.Context(), &api.ListRulesInput{}); err == nil {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	reaches(t, address)
 	if err := b.stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -755,21 +746,20 @@ func TestAnAddressThatIsTakenIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	address := collecttest.Free(t)
 	first := running(t, eventbridge.Config{Listen: address}, nil)
-	reaches(t, address)
+	reaches(t, "http://"+address)
 	second := running(t, eventbridge.Config{Listen: address}, nil)
-	for range 200 {
-		if second.source.(collect.Reporter).Status(t.Context()).State == "failing" {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	collecttest.Until(ctx, t, "the second source does not say that it cannot listen", func() bool {
+		return second.source.(collect.Reporter).Status(ctx).State == "failing"
+	})
 	if st := second.source.(collect.Reporter).Status(t.Context()); st.State != "failing" || !strings.Contains(fmt.Sprint(st.Lines), "address already in use") {
 		t.Errorf("status while it is taken: %+v", st)
 	}
 	if err := first.stop(); err != nil {
 		t.Fatal(err)
 	}
-	reaches(t, address)
+	reaches(t, "http://"+address)
 	if st := second.source.(collect.Reporter).Status(t.Context()); st.State != "ok" {
 		t.Errorf("status once it is free: %+v", st)
 	}
@@ -778,14 +768,12 @@ func TestAnAddressThatIsTakenIsWaitedFor(t *testing.T) {
 // reaches returns once somebody answers at the address.
 func reaches(t *testing.T, address string) {
 	t.Helper()
-	var err error
-	for range 500 {
-		if _, err = client("http://"+address, collecttest.Token).ListRules(t.Context(), &api.ListRulesInput{}); err == nil {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatal(err)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	collecttest.Until(ctx, t, "nobody answers at "+address, func() bool {
+		_, err := client(address, collecttest.Token).ListRules(ctx, &api.ListRulesInput{})
+		return err == nil
+	})
 }
 
 func TestDescribe(t *testing.T) {

@@ -4,11 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/transform"
 )
 
@@ -22,7 +22,7 @@ var (
 	pathForm     = formOf(0, 256, "")
 	templateForm = formOf(1, 8192, "")
 	pathKeyForm  = formOf(1, 256, `[A-Za-z0-9\_\-]+`)
-	targetForm   = regexp.MustCompile(`^arn:[\w-]+:[\w-]+:[\w-]*:[\w-]*:.+$`)
+	targetForm   = lazyregexp.New(`^arn:[\w-]+:[\w-]+:[\w-]*:[\w-]*:.+$`)
 )
 
 // A target is what of one is understood here.

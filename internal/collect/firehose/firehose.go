@@ -140,8 +140,7 @@ func (s *source) serve(r *http.Request, a *answer) (status int) {
 	if err != nil {
 		return s.unread(r.Context(), stream, err, a)
 	}
-	defer body.Release()
-	if err := s.take(r.Context(), body.Bytes, a); err != nil {
+	if err := s.take(r.Context(), body, a); err != nil {
 		a.Error = "The records could not be kept. Send them again."
 		return http.StatusServiceUnavailable
 	}

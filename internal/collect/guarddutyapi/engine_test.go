@@ -33,18 +33,6 @@ func (n *told) Notify(_ context.Context, m notify.Message) (string, error) {
 	return "", nil
 }
 
-// kept is a source's memory in a store.
-type kept struct{ *store.Store }
-
-func (k kept) Load(ctx context.Context, key string) (value []byte, err error) {
-	err = k.View(ctx, func(tx *store.Tx) (err error) { value, err = tx.Get("source/audit/" + key); return err })
-	return value, err
-}
-
-func (k kept) Save(ctx context.Context, key string, value []byte) error {
-	return k.Update(ctx, func(tx *store.Tx) error { return tx.Put("source/audit/"+key, value) })
-}
-
 // Through the real engine and a real journal: what is recovered opens its alert and is
 // told once, and what came is not doubled.
 func TestThreeOfAThousandThroughTheEngine(t *testing.T) {
@@ -104,7 +92,7 @@ func TestThreeOfAThousandThroughTheEngine(t *testing.T) {
 	}
 	c := settings()
 	s, err := guarddutyapi.New(c, collect.Env{
-		Name: "audit", Log: slog.New(slog.DiscardHandler), Now: now, HTTP: fake.Client(), State: kept{st},
+		Name: "audit", Log: slog.New(slog.DiscardHandler), Now: now, HTTP: fake.Client(), State: store.Memory{Store: st, Prefix: "source/audit/"},
 		Held: func(ctx context.Context, keys []tocsin.Key) (held map[tocsin.Key]tocsin.Held, err error) {
 			err = st.View(ctx, func(tx *store.Tx) (err error) { held, err = tx.Held(keys); return err })
 			return held, err

@@ -19,7 +19,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -31,6 +30,7 @@ import (
 	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/collect"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 )
 
 // Kind is the way in by asking GuardDuty.
@@ -102,8 +102,8 @@ var (
 )
 
 var (
-	roleName = regexp.MustCompile(`^[\w+=,.@/-]{1,512}$`)
-	roleARN  = regexp.MustCompile(`^arn:[a-z-]+:iam::([0-9]{12}|\{account\}):role/[\x21-\x7e]{1,512}$`)
+	roleName = lazyregexp.New(`^[\w+=,.@/-]{1,512}$`)
+	roleARN  = lazyregexp.New(`^arn:[a-z-]+:iam::([0-9]{12}|\{account\}):role/[\x21-\x7e]{1,512}$`)
 )
 
 func open(c Config, env collect.Env) (collect.Collector, error) { return New(c, env) }

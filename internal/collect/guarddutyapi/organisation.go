@@ -24,7 +24,7 @@ func (s *Source) readOrganisation(ctx context.Context) {
 	if !due {
 		return
 	}
-	o := organisation{Source: s, client: organizations.NewFromConfig(s.base.Config, func(o *organizations.Options) { o.APIOptions = append(o.APIOptions, s.clocked) })}
+	o := organisation{Source: s, client: organizations.NewFromConfig(s.base.Beside(), func(o *organizations.Options) { o.APIOptions = append(o.APIOptions, s.clocked) })}
 	members, refused, err := o.read(ctx)
 	if err == nil {
 		err = s.observe(ctx, members)

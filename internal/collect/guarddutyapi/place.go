@@ -47,10 +47,9 @@ type member struct {
 	detector tocsin.Detector
 }
 
-// identity is how STS is asked who we are. Where everything has another address, so has
-// STS.
+// identity is how STS is asked who we are.
 func (s *Source) identity() sdk.Config {
-	config := s.base.Config
+	config := s.base.Beside()
 	if s.STSEndpointURL != "" {
 		config.BaseEndpoint = sdk.String(s.STSEndpointURL)
 	}

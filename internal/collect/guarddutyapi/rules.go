@@ -18,7 +18,7 @@ import (
 func (p *place) seeRules(ctx context.Context) error {
 	p.rule = nil
 	best := tocsin.Forwarding{}
-	client := eventbridge.NewFromConfig(p.session.Config)
+	client := eventbridge.NewFromConfig(p.session.Beside())
 	err := pages(func(token *string) (*string, error) {
 		out, err := asked(ctx, p.Source, p.session, p.events("ListRules"), func(ctx context.Context) (*eventbridge.ListRulesOutput, error) {
 			return client.ListRules(ctx, &eventbridge.ListRulesInput{NextToken: token})

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -723,6 +724,68 @@ func TestTheAccountsOfAnOrganisation(t *testing.T) {
 	w.round(t, s)
 	if st := s.Status(t.Context()); st.State != "failing" || !strings.Contains(fmt.Sprint(st.Lines), "allow organizations:ListAccounts on *") {
 		t.Errorf("Status of one that may not read it = %+v", st)
+	}
+}
+
+// asking notes which hosts each service is asked at.
+type asking struct {
+	http.RoundTripper
+	mu    sync.Mutex // guards hosts
+	hosts map[string][]string
+}
+
+var scopeForm = regexp.MustCompile(`Credential=[^/]+/[^/]+/[^/]+/([^/]+)/`)
+
+func (a *asking) RoundTrip(r *http.Request) (*http.Response, error) {
+	service := scopeForm.FindStringSubmatch(r.Header.Get("Authorization"))[1]
+	a.mu.Lock()
+	if !slices.Contains(a.hosts[service], r.URL.Host) {
+		a.hosts[service] = append(a.hosts[service], r.URL.Host)
+	}
+	a.mu.Unlock()
+	return a.RoundTripper.RoundTrip(r)
+}
+
+// The VPC endpoint of GuardDuty knows nothing of other services, and an emulator knows
+// all of them.
+func TestAnotherAddressOfGuardDuty(t *testing.T) {
+	t.Parallel()
+	const vpce, emulator = "vpce-0a1b-2c3d.guardduty.eu-west-1.vpce.amazonaws.com", "emulator.example.com"
+	for _, tt := range []struct {
+		name   string
+		change func(*guarddutyapi.Config)
+		want   map[string][]string
+	}{
+		{"a VPC endpoint", func(c *guarddutyapi.Config) { c.EndpointURL = "https://" + vpce }, map[string][]string{
+			"guardduty": {vpce}, "sts": {"sts.eu-west-1.amazonaws.com"}, "events": {"events.eu-west-1.amazonaws.com"}, "organizations": {"organizations.us-east-1.amazonaws.com"},
+		}},
+		{"VPC endpoints of GuardDuty and of STS", func(c *guarddutyapi.Config) {
+			c.EndpointURL, c.STSEndpointURL = "https://"+vpce, "https://vpce-1.sts.eu-west-1.vpce.amazonaws.com"
+		}, map[string][]string{
+			"guardduty": {vpce}, "sts": {"vpce-1.sts.eu-west-1.vpce.amazonaws.com"}, "events": {"events.eu-west-1.amazonaws.com"}, "organizations": {"organizations.us-east-1.amazonaws.com"},
+		}},
+		{"an emulator", func(c *guarddutyapi.Config) { c.EndpointURL = "https://" + emulator }, map[string][]string{
+			"guardduty": {emulator}, "sts": {emulator}, "events": {emulator}, "organizations": {emulator},
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.Organise(own, guarddutytest.Account{ID: own, Name: "security"})
+			asked := &asking{RoundTripper: w.env.HTTP.Transport, hosts: map[string][]string{}}
+			w.env.HTTP = &http.Client{Transport: asked}
+			s := w.source(t, func(c *guarddutyapi.Config) {
+				c.Organization, c.Region, c.EndpointURL, c.STSEndpointURL = true, home, "", ""
+				tt.change(c)
+			})
+			w.round(t, s)
+			if diff := cmp.Diff(tt.want, asked.hosts); diff != "" {
+				t.Errorf("services are asked at (-want +got):\n%s", diff)
+			}
+			if st := s.Status(t.Context()); st.State != "ok" {
+				t.Errorf("it stands %+v", st)
+			}
+		})
 	}
 }
 

@@ -317,6 +317,9 @@ func (w *watcher) turn(ctx context.Context) (next time.Duration, err error) {
 		return 0, err
 	}
 	now, next := w.env.Now(), look
+	if first := now.Add(w.Grace); w.from.After(first) {
+		w.from = first // the clock was wrong when it began
+	}
 	told := map[string]bool{}
 	for _, d := range w.due(p) {
 		envelope := string(d.Status) + "/" + strconv.FormatInt(d.At.UnixMilli(), 10)

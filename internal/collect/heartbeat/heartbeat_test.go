@@ -383,51 +383,63 @@ func TestStrangersAreCounted(t *testing.T) {
 // from being missed, nor its alerts from ending and beginning.
 func TestAClockThatWasAheadForAMoment(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var j journal
-		begin := time.Now()
-		var handler http.Handler
-		var mu sync.Mutex
-		var off time.Duration
-		env := collecttest.Env("backup", &handler)
-		env.State = &collecttest.Memory{}
-		env.Now = func() time.Time {
-			mu.Lock()
-			defer mu.Unlock()
-			return time.Now().Add(off)
-		}
-		source, err := opener(hourly)(env)
-		if err != nil {
-			t.Fatal(err)
-		}
-		stop := collecttest.Begin(t, source, j.take)
-		defer func() { _ = stop() }()
-		r := replica{Handler: handler}
-		set := func(d time.Duration) {
-			mu.Lock()
-			defer mu.Unlock()
-			off = d
-		}
-		set(100 * 365 * 24 * time.Hour)
-		r.ping(http.MethodGet, address+"/fail", "")
-		set(0)
-		time.Sleep(2 * time.Minute)
-		r.ping(http.MethodGet, address, "")
-		time.Sleep(66 * time.Minute)
-		if got := j.told(t, begin); len(got) != 2 || !strings.Contains(got[1], "1h7m0s: backup is silent: no ping since 2000-01-01 00:02:00 UTC") {
-			t.Errorf("told %q, want the failure, and that it is silent since the ping behind it", got)
-		}
-		var a tocsin.Alert
-		var verdicts []tocsin.Verdict
-		for _, ev := range j.kept() {
-			var act tocsin.Activity
-			a, act = a.Fold(read(t, string(ev.Raw)).Detection, begin.Add(time.Hour))
-			verdicts = append(verdicts, act.Verdict)
-		}
-		if diff := cmp.Diff([]tocsin.Verdict{tocsin.Opened, tocsin.Closed, tocsin.Opened}, verdicts); diff != "" {
-			t.Errorf("verdicts (-want +got):\n%s", diff)
-		}
-	})
+	for _, whenItBegins := range []bool{false, true} {
+		t.Run(fmt.Sprintf("when it begins too: %t", whenItBegins), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { aClockAhead(t, whenItBegins) })
+		})
+	}
+}
+
+func aClockAhead(t *testing.T, whenItBegins bool) {
+	var j journal
+	begin := time.Now()
+	var handler http.Handler
+	var mu sync.Mutex
+	var off time.Duration
+	env := collecttest.Env("backup", &handler)
+	env.State = &collecttest.Memory{}
+	env.Now = func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		return time.Now().Add(off)
+	}
+	source, err := opener(hourly)(env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := func(d time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
+		off = d
+	}
+	const ahead = 100 * 365 * 24 * time.Hour
+	if whenItBegins {
+		set(ahead)
+	}
+	stop := collecttest.Begin(t, source, j.take)
+	defer func() { _ = stop() }()
+	synctest.Wait() // it has looked once
+	r := replica{Handler: handler}
+	set(ahead)
+	r.ping(http.MethodGet, address+"/fail", "")
+	set(0)
+	time.Sleep(2 * time.Minute)
+	r.ping(http.MethodGet, address, "")
+	time.Sleep(66 * time.Minute)
+	if got := j.told(t, begin); len(got) != 2 || !strings.Contains(got[1], "1h7m0s: backup is silent: no ping since 2000-01-01 00:02:00 UTC") {
+		t.Errorf("told %q, want the failure, and that it is silent since the ping behind it", got)
+	}
+	var a tocsin.Alert
+	var verdicts []tocsin.Verdict
+	for _, ev := range j.kept() {
+		var act tocsin.Activity
+		a, act = a.Fold(read(t, string(ev.Raw)).Detection, begin.Add(time.Hour))
+		verdicts = append(verdicts, act.Verdict)
+	}
+	if diff := cmp.Diff([]tocsin.Verdict{tocsin.Opened, tocsin.Closed, tocsin.Opened}, verdicts); diff != "" {
+		t.Errorf("verdicts (-want +got):\n%s", diff)
+	}
 }
 
 // Replicas share what they know: a ping to one is a ping to all, and all of them

@@ -11,11 +11,9 @@ package https
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"mime"
 	"net/http"
 	"net/textproto"
@@ -51,8 +49,7 @@ const (
 	// five seconds and try again.
 	patience = 4500 * time.Millisecond
 	// retryAfter is when a sender may come again, in seconds.
-	retryAfter         = "5"
-	defaultMaxRequests = 1024
+	retryAfter = "5"
 	// maxEvents is how many events one request may bring.
 	maxEvents = 50_000
 	// maxReceipts is how many receipts an answer shows.
@@ -63,10 +60,9 @@ const (
 
 // source is the collector.
 type source struct {
-	*collect.Inlet
+	*collect.Door
 	env    collect.Env
 	header string
-	places chan struct{} // one taken for each request that waits for the sink
 }
 
 var (
@@ -76,23 +72,17 @@ var (
 )
 
 func open(c Config, env collect.Env) (collect.Collector, error) {
-	inlet, err := collect.NewInlet(env, c.Token)
+	switch {
+	case c.Header != "" && strings.ContainsAny(c.Header, " :\t\r\n"):
+		return nil, fmt.Errorf("header: %q is no name of a header", c.Header)
+	case c.MaxRequests < 0:
+		return nil, fmt.Errorf("max_requests: %d is less than 1", c.MaxRequests)
+	}
+	door, err := collect.NewDoorWithin(collect.Limits{Waiting: c.MaxRequests, Patience: patience}, env, c.Token)
 	if err != nil {
 		return nil, err
 	}
-	if c.Header != "" && strings.ContainsAny(c.Header, " :\t\r\n") {
-		return nil, fmt.Errorf("header: %q is no name of a header", c.Header)
-	}
-	switch {
-	case c.MaxRequests < 0:
-		return nil, fmt.Errorf("max_requests: %d is less than 1", c.MaxRequests)
-	case c.MaxRequests == 0:
-		c.MaxRequests = defaultMaxRequests
-	}
-	s := &source{
-		Inlet: inlet, env: env, header: textproto.CanonicalMIMEHeaderKey(c.Header),
-		places: make(chan struct{}, c.MaxRequests),
-	}
+	s := &source{Door: door, env: env, header: textproto.CanonicalMIMEHeaderKey(c.Header)}
 	env.Handle(s)
 	return s, nil
 }
@@ -117,61 +107,19 @@ func (s *source) serve(w http.ResponseWriter, r *http.Request) *refusal {
 	if err != nil {
 		return unread(err)
 	}
-	events, refused := s.events(r, body.Bytes)
+	events, refused := s.events(r, body)
 	if refused != nil {
-		body.Release()
 		return refused
 	}
-	select {
-	case s.places <- struct{}{}:
-	default:
-		body.Release()
+	receipts, err := s.Deliver(r.Context(), events...)
+	switch {
+	case errors.Is(err, collect.ErrBusy):
 		return busy("too many requests are waiting")
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), patience)
-	defer cancel()
-	receipts, err := s.hand(ctx, events, func() {
-		body.Release()
-		<-s.places
-	})
-	if err != nil {
-		if !errors.Is(err, collect.ErrStopped) {
-			s.env.Log.ErrorContext(ctx, "events not kept", slog.String("source", s.env.Name), slog.Any("err", err))
-		}
+	case err != nil:
 		return busy("the events could not be kept")
 	}
 	accept(w, receipts)
 	return nil
-}
-
-// hand hands events to the sink and waits for it until ctx ends. A sink that is not
-// done by then, as one whose disk hangs, goes on: the events are kept or not, and
-// known as a redelivery when the sender, who is told to come again, does. release is
-// called once it is done with them.
-func (s *source) hand(ctx context.Context, events []tocsin.Event, release func()) ([]tocsin.Receipt, error) {
-	if len(events) == 0 {
-		release()
-		return nil, nil
-	}
-	var receipts []tocsin.Receipt
-	kept := make(chan error, 1)
-	go func() {
-		var err error
-		receipts, err = s.Hand(ctx, events...)
-		release()
-		kept <- err
-	}()
-	select {
-	case err := <-kept:
-		return receipts, err
-	case <-ctx.Done():
-	}
-	select {
-	case err := <-kept: // in the same moment
-		return receipts, err
-	default:
-		return nil, fmt.Errorf("no answer of the store: %w", ctx.Err())
-	}
 }
 
 // admits reports whether the request carries the token.
@@ -324,11 +272,6 @@ func write(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)+1))
 	w.WriteHeader(status)
 	_, _ = w.Write(append(body, '\n')) // the sender is gone, or comes again
-}
-
-// Status says how the source stands: it is ready whenever the server is.
-func (s *source) Status(context.Context) collect.Status {
-	return s.Standing()
 }
 
 // Describe tells how to send events here.

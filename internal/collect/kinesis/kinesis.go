@@ -20,7 +20,6 @@ import (
 	"log/slog"
 	"maps"
 	"math/rand/v2"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,6 +34,7 @@ import (
 	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/collect"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 )
 
 // Kind is the way in by Kinesis.
@@ -73,11 +73,11 @@ const (
 	// leastRetention is how long every stream keeps records
 	// (https://docs.aws.amazon.com/streams/latest/dev/kinesis-extended-retention.html).
 	leastRetention = 24 * time.Hour
-	// maxListed is how many shards and losses Status tells of.
+	// maxListed is how many shards Status tells of.
 	maxListed = 10
 )
 
-var nameForm = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,128}$`)
+var nameForm = lazyregexp.New(`^[a-zA-Z0-9_.-]{1,128}$`)
 
 // source is the collector.
 type source struct {
@@ -96,14 +96,13 @@ type source struct {
 	places    chan struct{} // one taken for each read whose records are not kept yet
 	wake      chan struct{} // there may be other shards to read
 
-	controls, throttles atomic.Int64
+	controls atomic.Int64
 
 	mu      sync.Mutex // guards what follows
 	listed  bool       // the shards are known
 	shards  shards
 	readers map[string]*reader // of the shards that are read here
 	done    map[string]bool    // shards that are read to their end
-	lost    []tocsin.Fact
 }
 
 // shards are those of the stream, by id.
@@ -145,18 +144,11 @@ func newSource(c Config, env collect.Env) (*source, error) {
 	if s.every < leastEvery || s.every > greatestEvery {
 		return nil, fmt.Errorf("every: %v is not between 200ms and 4m", c.Every)
 	}
-	switch start := strings.ToLower(cmp.Or(c.Start, trimHorizon)); start {
-	case trimHorizon:
-	case latest:
-		s.latest = true
-	default:
-		if s.start, err = time.Parse(time.RFC3339, c.Start); err != nil {
-			return nil, fmt.Errorf("start: %q is neither trim_horizon nor latest, and no time such as 2026-06-01T00:00:00Z", c.Start)
-		}
-		if s.start.After(env.Now()) {
-			return nil, fmt.Errorf("start: %s is yet to come", c.Start)
-		}
+	word, at, err := collect.Start(cmp.Or(c.Start, trimHorizon), env.Now(), trimHorizon, latest)
+	if err != nil {
+		return nil, err
 	}
+	s.latest, s.start = word == latest, at
 	if strings.HasPrefix(c.Stream, "arn:") {
 		s.arn = &c.Stream
 	} else {
@@ -210,16 +202,17 @@ func (s *source) turn(ctx context.Context, sink collect.Sink, reading *sync.Wait
 	if err := s.begin(ctx); err != nil {
 		return err
 	}
+	mine := s.share(all)
 	s.mu.Lock()
 	for id, r := range s.readers {
-		if all.begins(id) != s.shards.begins(id) || !s.roster.Mine(id) {
+		if all.begins(id) != s.shards.begins(id) || !mine[id] {
 			r.stop() // it takes itself out of readers, once what it has is kept
 		}
 	}
 	maps.DeleteFunc(s.done, func(id string, _ bool) bool { return all.begins(id) != s.shards.begins(id) })
 	s.shards, s.listed = all, true
 	s.mu.Unlock()
-	for _, id := range slices.Sorted(maps.Keys(all)) {
+	for _, id := range slices.Sorted(maps.Keys(mine)) {
 		r, err := s.reader(ctx, all, id)
 		if err != nil {
 			return err
@@ -263,11 +256,16 @@ func (s *source) look() {
 	}
 }
 
-// closed reports whether nothing more is put into a shard.
+// closed reports whether a shard has ended, as far as is known.
 func (s *source) closed(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.shards[id].SequenceNumberRange
+	return ended(s.shards[id])
+}
+
+// ended reports whether nothing more is put into a shard.
+func ended(sh types.Shard) bool {
+	r := sh.SequenceNumberRange
 	return r != nil && r.EndingSequenceNumber != nil
 }
 
@@ -297,29 +295,47 @@ func (s *source) begin(ctx context.Context) error {
 		return nil
 	}
 	key := s.stream + "/start"
-	text, err := s.env.State.Load(ctx, key)
+	now := tocsin.Millis(s.env.Now()).UTC()
+	made := []byte(now.Format(time.RFC3339Nano))
+	kept, err := s.env.State.First(ctx, key, made)
 	if err != nil {
 		return fmt.Errorf("%s: %w", key, err)
 	}
-	if at, err := time.Parse(time.RFC3339Nano, string(text)); err == nil {
-		s.start = at
-		return nil
+	at, err := time.Parse(time.RFC3339Nano, string(kept))
+	if err != nil { // nobody can read it
+		if err := s.env.State.Save(ctx, key, made); err != nil {
+			return fmt.Errorf("%s: %w", key, err)
+		}
+		at = now
 	}
-	now := tocsin.Millis(s.env.Now()).UTC()
-	if err := s.env.State.Save(ctx, key, []byte(now.Format(time.RFC3339Nano))); err != nil {
-		return fmt.Errorf("%s: %w", key, err)
-	}
-	s.start = now
+	s.start = at
 	return nil
 }
 
-// reader makes the reader of a shard that is to be read here and now; nil if it is
-// not.
+// share are the shards that this replica is to read: its share of those that are open,
+// and of those that are closed, most of which were read to their end long ago.
+func (s *source) share(all shards) map[string]bool {
+	var open, closed []string
+	for id, sh := range all {
+		if ended(sh) {
+			closed = append(closed, id)
+		} else {
+			open = append(open, id)
+		}
+	}
+	mine := map[string]bool{}
+	maps.Copy(mine, s.roster.Share(open))
+	maps.Copy(mine, s.roster.Share(closed))
+	return mine
+}
+
+// reader makes the reader of a shard that is to be read by this replica; nil if it is
+// not to be read now.
 func (s *source) reader(ctx context.Context, all shards, id string) (*reader, error) {
 	s.mu.Lock()
 	idle := !s.done[id] && s.readers[id] == nil
 	s.mu.Unlock()
-	if !idle || !s.roster.Mine(id) {
+	if !idle {
 		return nil, nil
 	}
 	c, known, err := s.load(ctx, id)
@@ -329,7 +345,7 @@ func (s *source) reader(ctx context.Context, all shards, id string) (*reader, er
 	begins := all.begins(id)
 	switch {
 	case known && c.Begins != begins:
-		s.loses(ctx, id, "The stream was deleted and made anew: the shard is read from its beginning")
+		s.pull.Loses(ctx, id, "The stream was deleted and made anew: the shard is read from its beginning")
 		c = checkpoint{Begins: begins, Horizon: true}
 	case known && c.Done:
 		s.mu.Lock()
@@ -369,7 +385,7 @@ func (s *source) follows(ctx context.Context, all shards, id string) (bool, erro
 			return false, nil
 		case !there && known && !c.Done:
 			// It was left in the middle, and is gone.
-			s.loses(ctx, *parent, fmt.Sprintf("The shard is gone: what was put into it after %s was not read, if there was anything", stamp(c.At)))
+			s.pull.Loses(ctx, *parent, fmt.Sprintf("The shard is gone: what was put into it after %s was not read, if there was anything", stamp(c.At)))
 			c.Done = true
 			if err := s.save(ctx, *parent, c); err != nil {
 				return false, err
@@ -377,15 +393,6 @@ func (s *source) follows(ctx context.Context, all shards, id string) (bool, erro
 		}
 	}
 	return true, nil
-}
-
-// loses says that records may be gone unread.
-func (s *source) loses(ctx context.Context, shard, what string) {
-	s.env.Log.ErrorContext(ctx, "records may be lost", slog.String("source", s.env.Name), slog.String("shard", shard), slog.String("what", what))
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.lost = append(s.lost, tocsin.Fact{Name: "Lost, " + shard, Value: what})
-	s.lost = s.lost[max(0, len(s.lost)-maxListed):]
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
@@ -463,14 +470,8 @@ func (s *source) Status(context.Context) collect.Status {
 		}
 		st.Lines = append(st.Lines, tocsin.Fact{Name: id, Value: s.readers[id].standing()})
 	}
-	st.Lines = append(st.Lines, s.lost...)
-	for _, c := range []struct {
-		name string
-		n    int64
-	}{{"Control messages", s.controls.Load()}, {"Throttled", s.throttles.Load()}} {
-		if c.n > 0 {
-			st.Lines = append(st.Lines, tocsin.Fact{Name: c.name, Value: strconv.FormatInt(c.n, 10) + " since the start"})
-		}
+	if n := s.controls.Load(); n > 0 {
+		st.Lines = append(st.Lines, tocsin.Fact{Name: "Control messages", Value: strconv.FormatInt(n, 10) + " since the start"})
 	}
 	return st
 }

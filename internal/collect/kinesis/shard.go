@@ -3,7 +3,6 @@ package kinesis
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -27,9 +26,6 @@ const (
 	saveEvery = 10 * time.Second
 	// saveIdle is how often it is noted that nothing came.
 	saveIdle = 10 * time.Minute
-	// throttledFor is how long a shard may be throttled before that is a failure:
-	// other consumers come and go.
-	throttledFor = 30 * time.Second
 )
 
 // A reader reads one shard.
@@ -143,7 +139,7 @@ func (r *reader) trimmed(ctx context.Context) error {
 
 // forget goes on with the oldest record that there is, and says so.
 func (r *reader) forget(ctx context.Context, why string) {
-	r.loses(ctx, r.id, why+": what came between "+stamp(r.at.At)+" and the oldest record that is there was not read, if there was anything; reading on from TRIM_HORIZON")
+	r.pull.Loses(ctx, r.id, why+": what came between "+stamp(r.at.At)+" and the oldest record that is there was not read, if there was anything; reading on from TRIM_HORIZON")
 	r.at.Sequence, r.at.Horizon, r.at.At = "", true, time.Time{}
 }
 
@@ -157,8 +153,8 @@ func (r *reader) follow(ctx context.Context, iterator *string, sink collect.Sink
 		case ctx.Err() != nil || expired(err):
 			return iterator, nil //nolint:nilerr // neither is a failure
 		case busy(err):
-			if err := r.throttle(ctx, err); err != nil {
-				return nil, err
+			if !r.pull.Throttled(ctx, &r.throttled) {
+				return nil, r.refused(ctx, "kinesis:GetRecords", err)
 			}
 			continue
 		case err != nil:
@@ -236,20 +232,6 @@ func busy(err error) bool {
 	_, exceeded := errors.AsType[*types.ProvisionedThroughputExceededException](err)
 	_, limited := errors.AsType[*types.LimitExceededException](err)
 	return exceeded || limited
-}
-
-// throttle waits a second or two. The error says that it goes on for too long.
-func (r *reader) throttle(ctx context.Context, err error) error {
-	r.throttles.Add(1)
-	now := r.env.Now()
-	if r.throttled.IsZero() {
-		r.throttled = now
-	}
-	if now.Sub(r.throttled) >= throttledFor {
-		return r.refused(ctx, "kinesis:GetRecords", err)
-	}
-	collect.Sleep(ctx, time.Second+rand.N(time.Second)) //nolint:gosec // chance, no secret
-	return nil
 }
 
 // keep hands the events of records to the sink, a few hundred at once, and goes on

@@ -20,8 +20,6 @@ import (
 	"log/slog"
 	"maps"
 	"math/rand/v2"
-	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -36,6 +34,7 @@ import (
 	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/collect"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 )
 
@@ -78,9 +77,6 @@ const (
 	// often it is noted that nothing came.
 	saveEvery = 10 * time.Second
 	saveIdle  = time.Minute
-	// throttledFor is how long it may be throttled before that is a failure: others
-	// read as well.
-	throttledFor = 30 * time.Second
 	// tokenFor is how long the token of a page is believed. It ends after a day, and a
 	// page of one that ended looks like the last.
 	tokenFor = time.Hour
@@ -88,11 +84,9 @@ const (
 	leastRetention = 24 * time.Hour
 	// part is how the Status calls what is read.
 	part = "log group"
-	// maxLost is how many losses Status tells of.
-	maxLost = 5
 )
 
-var groupForm = regexp.MustCompile(`^[.\-_/#A-Za-z0-9]{1,512}$`)
+var groupForm = lazyregexp.New(`^[.\-_/#A-Za-z0-9]{1,512}$`)
 
 const before = "log-group:"
 
@@ -107,11 +101,11 @@ type source struct {
 	group    string // its name
 	byARN    bool   // how it is named in requests
 	resource string // its ARN, as far as it is known
-	start    time.Time
+	latest   bool
+	start    time.Time // where to begin, or zero
 	gap      time.Duration
 
-	reached   atomic.Bool // the service answers, or was not asked yet
-	throttles atomic.Int64
+	reached atomic.Bool // the service answers, or was not asked yet
 
 	// What follows is Run's.
 
@@ -127,7 +121,6 @@ type source struct {
 	shown  time.Time  // at
 	mine   bool
 	looked bool
-	lost   []tocsin.Fact
 }
 
 var (
@@ -163,14 +156,11 @@ func newSource(c Config, env collect.Env) (*source, error) {
 		group: strings.TrimPrefix(group.Resource, before), byARN: strings.HasPrefix(c.Group, "arn:"), savedAt: env.Now(),
 	}
 	s.reached.Store(true)
-	if c.Start != latest && c.Start != oldest {
-		if s.start, err = time.Parse(time.RFC3339, c.Start); err != nil {
-			return nil, fmt.Errorf("start: %q is neither latest nor oldest, and no time such as 2026-06-01T00:00:00Z", c.Start)
-		}
-		if s.start.After(env.Now()) {
-			return nil, fmt.Errorf("start: %s is yet to come", c.Start)
-		}
+	word, at, err := collect.Start(c.Start, env.Now(), latest, oldest)
+	if err != nil {
+		return nil, err
 	}
+	s.latest, s.start = word == latest, at
 	if s.session, err = c.Open(via, group.Where(), env.Name, env.HTTP); err != nil {
 		return nil, err
 	}
@@ -322,7 +312,6 @@ func (s *source) input() *api.FilterLogEventsInput {
 func (s *source) page(ctx context.Context, in *api.FilterLogEventsInput) (*api.FilterLogEventsOutput, error) {
 	for {
 		out, err := s.api.FilterLogEvents(ctx, in)
-		now := s.env.Now()
 		switch {
 		case err == nil && out.Events == nil:
 			return nil, errors.New(via + ": the answer to FilterLogEvents has no events in it, not even none")
@@ -334,15 +323,8 @@ func (s *source) page(ctx context.Context, in *api.FilterLogEventsInput) (*api.F
 		case !busy(err):
 			return nil, s.refused(ctx, "logs:FilterLogEvents", err)
 		}
-		s.throttles.Add(1)
-		if s.throttled.IsZero() {
-			s.throttled = now
-		}
-		if now.Sub(s.throttled) >= throttledFor {
+		if !s.pull.Throttled(ctx, &s.throttled) {
 			return nil, s.refused(ctx, "logs:FilterLogEvents", err)
-		}
-		if !collect.Sleep(ctx, time.Second+rand.N(time.Second)) { //nolint:gosec // chance, no secret
-			return nil, nil
 		}
 	}
 }
@@ -429,7 +411,7 @@ func (s *source) load(ctx context.Context) error {
 	if c.At.After(s.at) {
 		s.at, s.saved = c.At, c.At
 	}
-	if s.at.IsZero() && s.Start == latest {
+	if s.at.IsZero() && s.latest {
 		s.at = tocsin.Millis(s.env.Now()).UTC()
 		s.save(ctx) // so that it is the same after a crash
 	}
@@ -470,9 +452,9 @@ func (s *source) kept(ctx context.Context) error {
 	case err != nil && !notify.IsPermanent(err):
 		return err
 	case err != nil:
-		s.loses(ctx, "For how long the group keeps events is not known ("+err.Error()+"), and the cursor is of "+stamp(s.at)+": what was written since then may be gone unread")
+		s.pull.Loses(ctx, "", "For how long the group keeps events is not known ("+err.Error()+"), and the cursor is of "+stamp(s.at)+": what was written since then may be gone unread")
 	case retention > 0 && age > retention:
-		s.loses(ctx, fmt.Sprintf("The group keeps events for %d days, and the cursor is of %s: what was written between then and %s was not read, if there was anything",
+		s.pull.Loses(ctx, "", fmt.Sprintf("The group keeps events for %d days, and the cursor is of %s: what was written between then and %s was not read, if there was anything",
 			retention/(24*time.Hour), stamp(s.at), stamp(s.env.Now().Add(-retention))))
 	}
 	s.said = true
@@ -499,15 +481,6 @@ func (s *source) retention(ctx context.Context) (time.Duration, error) {
 	}
 }
 
-// loses says that events may be gone unread.
-func (s *source) loses(ctx context.Context, what string) {
-	s.env.Log.ErrorContext(ctx, "events may be lost", slog.String("source", s.env.Name), slog.String("what", what))
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.lost = append(s.lost, tocsin.Fact{Name: "Lost", Value: what})
-	s.lost = s.lost[max(0, len(s.lost)-maxLost):]
-}
-
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 func (s *source) refused(ctx context.Context, action string, err error) error {
@@ -526,10 +499,6 @@ func (s *source) Status(context.Context) collect.Status {
 		st.Lines = append(st.Lines, tocsin.Fact{Name: "Read", Value: "by another replica"})
 	case st.State == "ok":
 		st.State = "pending"
-	}
-	st.Lines = append(st.Lines, s.lost...)
-	if n := s.throttles.Load(); n > 0 {
-		st.Lines = append(st.Lines, tocsin.Fact{Name: "Throttled", Value: strconv.FormatInt(n, 10) + " since the start"})
 	}
 	return st
 }

@@ -33,6 +33,8 @@ type world struct {
 	*service
 	state *collecttest.Memory
 	log   bytes.Buffer
+	// logger writes there, for all replicas.
+	logger *slog.Logger
 
 	journal sync.Mutex // guards what follows
 	had     map[string]tocsin.Event
@@ -42,7 +44,9 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	return &world{t: t, service: newService(t), state: &collecttest.Memory{}, had: map[string]tocsin.Event{}}
+	w := &world{t: t, service: newService(t), state: &collecttest.Memory{}, had: map[string]tocsin.Event{}}
+	w.logger = slog.New(slog.NewTextHandler(&w.log, nil))
+	return w
 }
 
 func (w *world) open(set func(*Config)) *source {
@@ -52,7 +56,7 @@ func (w *world) open(set func(*Config)) *source {
 		set(&c)
 	}
 	env := collecttest.Env("group", new(http.Handler))
-	env.HTTP, env.State, env.Log = w.client(), w.state, slog.New(slog.NewTextHandler(&w.log, nil))
+	env.HTTP, env.State, env.Log = w.client(), w.state, w.logger
 	s, err := newSource(c, env)
 	if err != nil {
 		w.t.Fatal(err)

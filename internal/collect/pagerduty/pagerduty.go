@@ -24,7 +24,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -33,6 +32,7 @@ import (
 
 	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/internal/collect"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
 
@@ -308,7 +308,7 @@ const hidden = "***"
 
 // keyForm finds the routing key in what is no JSON: it may be one that is good at
 // PagerDuty itself, or one of ours from before.
-var keyForm = regexp.MustCompile(`(["']?routing_key["']?\s*[:=]\s*)("(?:[^"\\]|\\.)*"?|[^\s,&}]+)`)
+var keyForm = lazyregexp.New(`(["']?routing_key["']?\s*[:=]\s*)("(?:[^"\\]|\\.)*"?|[^\s,&}]+)`)
 
 // kept is the body without the routing key, and with the dedup_key that was made.
 func (ev event) kept(body []byte) []byte {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +21,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/collect"
 	"github.com/tocsin-sec/tocsin/internal/collect/sqs/queue"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 )
 
@@ -73,8 +73,8 @@ const (
 )
 
 var (
-	yearForm = regexp.MustCompile(`^[0-9]{4}$`)
-	orgForm  = regexp.MustCompile(`^o-[a-z0-9]{10,32}$`)
+	yearForm = lazyregexp.New(`^[0-9]{4}$`)
+	orgForm  = lazyregexp.New(`^o-[a-z0-9]{10,32}$`)
 )
 
 // run lists until ctx ends.
@@ -199,7 +199,7 @@ func (l *lister) each(ctx context.Context, in *api.ListObjectsV2Input, page func
 func (l *lister) ask(ctx context.Context, in *api.ListObjectsV2Input) (*api.ListObjectsV2Output, error) {
 	ctx, cancel := context.WithTimeout(ctx, listCallTime)
 	defer cancel()
-	out, err := l.client("").ListObjectsV2(ctx, in)
+	out, err := l.bucket("").list(ctx, in)
 	if err != nil {
 		return nil, l.refused(ctx, "s3:ListBucket", place{bucket: l.config.Bucket, key: sdk.ToString(in.Prefix)}, err, false)
 	}

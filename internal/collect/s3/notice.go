@@ -3,7 +3,6 @@ package s3
 import (
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -11,6 +10,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/collect"
 	"github.com/tocsin-sec/tocsin/internal/collect/sqs/queue"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 )
 
 // A notice is a message that tells of objects.
@@ -39,7 +39,7 @@ type place struct {
 func (p place) String() string { return p.bucket + "/" + p.key }
 
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-var bucketForm = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+var bucketForm = lazyregexp.New(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
 // parse reads a message: a notification of S3, by SNS or not, or S3's event of
 // EventBridge. It is false if the body is something else.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -22,6 +21,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/aws"
 	"github.com/tocsin-sec/tocsin/internal/collect"
 	"github.com/tocsin-sec/tocsin/internal/collect/sqs/queue"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 )
 
@@ -105,7 +105,7 @@ func (s *source) readOnce(ctx context.Context, sink collect.Sink, p place) error
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	silence := time.AfterFunc(stall, cancel)
-	out, err := s.client(p.region).GetObject(ctx, &api.GetObjectInput{Bucket: &p.bucket, Key: &p.key})
+	out, err := s.bucket(p.region).get(ctx, &api.GetObjectInput{Bucket: &p.bucket, Key: &p.key})
 	stalled := !silence.Stop()
 	if err != nil {
 		return s.refused(ctx, "s3:GetObject", p, err, stalled)
@@ -244,7 +244,7 @@ func unpack(from io.Reader) (io.Reader, error) {
 	return gzip.NewReader(buffered)
 }
 
-var keyForm = regexp.MustCompile(`arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+`)
+var keyForm = lazyregexp.New(`arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+`)
 
 // refused says what went wrong with a request about an object, and what to do.
 func (s *source) refused(ctx context.Context, action string, p place, err error, stalled bool) error {

@@ -73,8 +73,8 @@ type source struct {
 	objects  *objects
 	lister   lister
 
-	mu      sync.Mutex // guards clients
-	clients map[string]*api.Client
+	mu    sync.Mutex       // guards calls
+	calls map[string]calls // by region
 }
 
 var (
@@ -88,7 +88,7 @@ func open(c Config, env collect.Env) (collect.Collector, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	s := &source{env: env, config: c, pull: collect.NewPull(env), readers: make(chan struct{}, maxReaders), clients: map[string]*api.Client{}}
+	s := &source{env: env, config: c, pull: collect.NewPull(env), readers: make(chan struct{}, maxReaders), calls: map[string]calls{}}
 	s.progress = &progress{state: env.State, pull: s.pull, now: env.Now}
 	s.objects = &objects{pull: s.pull, now: env.Now, failing: map[string]time.Time{}}
 	s.lister.source = s
@@ -205,21 +205,28 @@ func (s *source) other(ctx context.Context, sink collect.Sink, m queue.Message) 
 	return s.record(ctx, sink, ev)
 }
 
-// client is for a bucket in that region.
-func (s *source) client(region string) *api.Client {
+// calls are what a bucket is asked.
+type calls struct {
+	list aws.Operation[api.ListObjectsV2Input, api.ListObjectsV2Output, api.Options]
+	get  aws.Operation[api.GetObjectInput, api.GetObjectOutput, api.Options]
+}
+
+// bucket is for one in that region.
+func (s *source) bucket(region string) calls {
 	if region == "" || s.config.EndpointURL != "" {
 		region = s.session.Config.Region
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c, ok := s.clients[region]
+	c, ok := s.calls[region]
 	if !ok {
-		c = api.NewFromConfig(s.session.Config, func(o *api.Options) {
+		client := api.NewFromConfig(s.session.Config, func(o *api.Options) {
 			o.Region = region
 			o.UsePathStyle = s.config.EndpointURL != ""
 			o.DisableLogOutputChecksumValidationSkipped = true
 		})
-		s.clients[region] = c
+		c = calls{client.ListObjectsV2, client.GetObject}
+		s.calls[region] = c
 	}
 	return c
 }

@@ -112,8 +112,7 @@ func (s *source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		again(w, "the body did not arrive whole")
 		return
 	}
-	defer body.Release()
-	event := tocsin.Event{Source: s.env.Name, Via: Via, ReceivedAt: s.env.Now(), Raw: body.Bytes}
+	event := tocsin.Event{Source: s.env.Name, Via: Via, ReceivedAt: s.env.Now(), Raw: body}
 	if s.forward.IsZero() {
 		if _, err := s.Deliver(r.Context(), event); err != nil {
 			again(w, "the message could not be kept")
@@ -128,7 +127,7 @@ func (s *source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer close(kept)
 		_, _ = s.Deliver(context.WithoutCancel(r.Context()), event) // what went wrong is logged
 	}()
-	s.pass(w, r, body.Bytes)
+	s.pass(w, r, body)
 	select {
 	case <-kept:
 	default:

@@ -155,10 +155,9 @@ func (s *source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		again(w)
 		return
 	}
-	defer body.Release()
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
-	refused, err := s.take(ctx, r.Header, body.Bytes)
+	refused, err := s.take(ctx, r.Header, body)
 	switch {
 	case errors.Is(err, collect.ErrStopped):
 		again(w)

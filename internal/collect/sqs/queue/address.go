@@ -3,10 +3,10 @@ package queue
 import (
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/tocsin-sec/tocsin/internal/aws"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/secret"
 )
 
@@ -20,10 +20,10 @@ type address struct {
 }
 
 var (
-	nameForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,75}(\.fifo|[A-Za-z0-9_-]{0,5})$`)
+	nameForm = lazyregexp.New(`^[A-Za-z0-9_-]{1,75}(\.fifo|[A-Za-z0-9_-]{0,5})$`)
 	// hostForm finds the region in sqs.eu-west-1.amazonaws.com and the names of VPC
 	// endpoints, and in the old eu-west-1.queue.amazonaws.com.
-	hostForm = regexp.MustCompile(`(?:^|\.)sqs(?:-fips)?\.([a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2})\.|^([a-z0-9-]+)\.queue\.`)
+	hostForm = lazyregexp.New(`(?:^|\.)sqs(?:-fips)?\.([a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2})\.|^([a-z0-9-]+)\.queue\.`)
 )
 
 // parse reads the ARN or the URL of a queue.

@@ -202,7 +202,7 @@ func (q *Queue) change(ctx context.Context, messages []Message, to time.Duration
 			Id: sdk.String(strconv.Itoa(i)), ReceiptHandle: sdk.String(m.receipt), VisibilityTimeout: int32(to / time.Second),
 		})
 	}
-	out, err := q.api.ChangeMessageVisibilityBatch(ctx, in)
+	out, err := q.hidden(ctx, in)
 	if err != nil {
 		return nil, q.refused(ctx, "sqs:ChangeMessageVisibility", err)
 	}
@@ -241,7 +241,7 @@ func (q *Queue) delete(ctx context.Context, messages []Message) (left []Message,
 	for i, m := range messages {
 		in.Entries = append(in.Entries, types.DeleteMessageBatchRequestEntry{Id: sdk.String(strconv.Itoa(i)), ReceiptHandle: sdk.String(m.receipt)})
 	}
-	out, err := q.api.DeleteMessageBatch(ctx, in)
+	out, err := q.deleted(ctx, in)
 	if err != nil {
 		return messages, q.refused(ctx, "sqs:DeleteMessage", err)
 	}

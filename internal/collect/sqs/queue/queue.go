@@ -107,7 +107,10 @@ type Queue struct {
 	address
 	set        Polling
 	session    *aws.Session
-	api        *api.Client
+	asked      aws.Operation[api.ReceiveMessageInput, api.ReceiveMessageOutput, api.Options]
+	measured   aws.Operation[api.GetQueueAttributesInput, api.GetQueueAttributesOutput, api.Options]
+	hidden     aws.Operation[api.ChangeMessageVisibilityBatchInput, api.ChangeMessageVisibilityBatchOutput, api.Options]
+	deleted    aws.Operation[api.DeleteMessageBatchInput, api.DeleteMessageBatchOutput, api.Options]
 	client     *http.Client
 	env        collect.Env
 	pull       *collect.Pull
@@ -148,7 +151,8 @@ func Open(kind, text string, set Polling, reach aws.Settings, env collect.Env, p
 		return nil, err
 	}
 	q.arn = a.arn.In(q.session)
-	q.api = api.NewFromConfig(q.session.Config)
+	sdk := api.NewFromConfig(q.session.Config)
+	q.asked, q.measured, q.hidden, q.deleted = sdk.ReceiveMessage, sdk.GetQueueAttributes, sdk.ChangeMessageVisibilityBatch, sdk.DeleteMessageBatch
 	return q, nil
 }
 
@@ -240,7 +244,7 @@ func (q *Queue) receive(ctx context.Context, most int) ([]Message, error) {
 		cancel()
 	})
 	defer stop()
-	out, err := q.api.ReceiveMessage(asking, &api.ReceiveMessageInput{
+	out, err := q.asked(asking, &api.ReceiveMessageInput{
 		QueueUrl:                    &q.url,
 		MaxNumberOfMessages:         int32(most),
 		WaitTimeSeconds:             int32(longPoll / time.Second),
@@ -336,7 +340,7 @@ func (q *Queue) measure(ctx context.Context) depth {
 		types.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
 		types.QueueAttributeNameApproximateNumberOfMessagesDelayed,
 	}
-	out, err := q.api.GetQueueAttributes(ctx, &api.GetQueueAttributesInput{QueueUrl: &q.url, AttributeNames: names})
+	out, err := q.measured(ctx, &api.GetQueueAttributesInput{QueueUrl: &q.url, AttributeNames: names})
 	d := depth{at: q.env.Now()}
 	if err != nil {
 		d.err = q.refused(ctx, "sqs:GetQueueAttributes", err)
