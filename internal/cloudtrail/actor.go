@@ -18,7 +18,12 @@ type actor struct {
 	arn     string
 	account string
 	root    bool
+	aws     bool // AWS itself, for somebody
 }
+
+// linked begins the ARNs of service-linked roles, which nobody but AWS can make or
+// assume: the path is AWS's own.
+const linked = ":role/aws-service-role/"
 
 // reservedRole begins the names of the roles that IAM Identity Center makes; their
 // sessions are named for the person, by AWS.
@@ -39,7 +44,7 @@ func newActor(u gjson.Result) actor {
 	case "AssumedRole":
 		a.assumed(u, principal)
 	case "AWSService":
-		a.short, a.long, a.id = invoked, invoked, invoked
+		a.short, a.long, a.id, a.aws = invoked, invoked, invoked, true
 	case "AWSAccount":
 		a.short = "account " + wording.First(a.account, principal)
 		a.long, a.id = wording.Join(", ", a.short, principal), wording.First(a.account, principal)
@@ -74,6 +79,7 @@ func (a *actor) assumed(u gjson.Result, principal string) {
 	}
 	a.name = wording.First(session, role)
 	a.long = wording.First(a.arn, principal, role)
+	a.aws = strings.Contains(wording.Line(u.Get("sessionContext.sessionIssuer.arn")), linked)
 	if strings.HasPrefix(role, reservedRole) && session != "" {
 		permissions, _, _ := strings.Cut(strings.TrimPrefix(role, reservedRole), "_")
 		a.short, a.id = session, a.arn

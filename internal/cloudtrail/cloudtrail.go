@@ -6,8 +6,8 @@
 // switched off, a filter that hides findings, a queue that is emptied. Calls that were
 // refused are told as attempts.
 //
-// What the same actor does to the same thing by the same call is one alert, which
-// counts; it has no end that AWS would tell of. An insight has one.
+// What the same actor does to the same thing by the same call with the same outcome is
+// one alert, which counts; it has no end that AWS would tell of. An insight has one.
 //
 // https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
 package cloudtrail
@@ -100,6 +100,9 @@ func newRecord(ev wording.Event) record {
 	if r.failed == "" && ev.DetailType == SignIn && strings.EqualFold(wording.Line(r.responded.Get("ConsoleLogin")), "failure") {
 		r.failed = "Failure"
 	}
+	if r.failed == "" && r.allUndone() {
+		r.failed, r.reason = "nothing was done", wording.First(wording.Line(r.responded.Get("unprocessedAccounts.0.result")), wording.Line(r.responded.Get("failedEntries.0.errorMessage")))
+	}
 	r.partition = wording.First(wording.ParseARN(r.who.arn).Partition, wording.Partition(r.region))
 	r.ours = r.resource()
 	return r
@@ -116,8 +119,11 @@ func (r record) detection() tocsin.Detection {
 	if r.DetailType == SignIn {
 		place = "signin" // the console has many doors
 	}
+	if b.ours != "" {
+		r.ours = tocsin.Resource{Type: r.service, ID: b.ours}
+	}
 	d := tocsin.Detection{
-		Key: tocsin.KeyOf(r.partition, r.account, place, "cloudtrail", wording.Identity(r.who.id), r.service+":"+r.call, wording.Identity(r.ours.ID)),
+		Key: r.key(b, place),
 		ID:  wording.First(wording.Line(r.Detail.Get("eventID")), r.ID), Dialect: "cloudtrail", Type: r.DetailType,
 		Level: r.level(b), Headline: wording.Headline(r.headline(b)), Title: wording.Title(r.title()),
 		Account: r.account, Region: r.region, Partition: r.partition, Resource: r.ours, Actor: tocsin.Actor{IP: r.ip, Principal: wording.Prose(r.who.long, wording.MaxName)},
@@ -127,6 +133,9 @@ func (r record) detection() tocsin.Detection {
 	if blinds {
 		d.Command = wording.First(b.command, d.Command)
 		d.Description = b.means
+		if r.failed != "" {
+			d.Description = "It did not work: nothing is dark by it."
+		}
 	}
 	if r.Account != r.account {
 		d.ReportedBy = r.Account
@@ -134,17 +143,31 @@ func (r record) detection() tocsin.Detection {
 	return d
 }
 
+// key is one for the same call by the same actor on the same thing with the same
+// outcome. What was tried is not what was done: later attempts would put their words and
+// their level in the place of what was done.
+func (r record) key(b blinding, place string) tocsin.Key {
+	parts := []string{r.partition, r.account, place, "cloudtrail", wording.Identity(r.who.id), r.service + ":" + r.call, wording.Identity(wording.First(b.of, r.ours.ID))}
+	if r.failed != "" {
+		parts = append(parts, "attempt")
+	}
+	return tocsin.KeyOf(parts...)
+}
+
 // level is what the call means, if that is known; CloudTrail itself does not say how
-// bad anything is. An attempt is one less than the deed.
+// bad anything is. An attempt is one less than the deed, and what AWS does by itself two:
+// somebody asked it to, and of that there is a call as well.
 func (r record) level(b blinding) tocsin.Level {
 	worked := r.failed == ""
 	switch {
+	case r.who.root && worked: // whatever it is that root did
+		return max(b.level, tocsin.High)
+	case b.level != tocsin.Unknown && r.who.aws:
+		return max(b.level-2, tocsin.Low)
 	case b.level != tocsin.Unknown && worked:
 		return b.level
 	case b.level != tocsin.Unknown:
 		return max(b.level-1, tocsin.Low)
-	case r.who.root && worked:
-		return tocsin.High
 	case r.DetailType == SignIn && !worked && !r.who.root:
 		return tocsin.Low
 	}
@@ -173,16 +196,15 @@ func (r record) denied() bool {
 // headline is "ana switched …", with what is known of the call, and else what was
 // called.
 func (r record) headline(b blinding) string {
-	who := wording.Middle(r.who.short, 24)
+	who := r.by()
 	switch {
 	case b.done != "" && r.failed != "":
-		text, why := strings.ReplaceAll(b.tried, "{who}", who), wording.Paren(r.failed)
-		if utf8.RuneCountInString(text+why) > wording.MaxHeadline {
-			return text // the facts have it
+		if text := b.tried + wording.Paren(r.failed); utf8.RuneCountInString(text) <= wording.MaxHeadline {
+			return text
 		}
-		return text + why
+		return b.tried // the facts have it
 	case b.done != "":
-		return strings.ReplaceAll(b.done, "{who}", who)
+		return b.done
 	case r.DetailType == SignIn:
 		return r.signedIn(who)
 	case r.DetailType == ServiceEvent:
@@ -279,7 +301,7 @@ func (r record) console() string {
 // ones first; the rest is found by how it ends.
 var named = []string{
 	"bucketName", "instanceId", "functionName", "userName", "roleName", "groupName", "policyArn", "trailName", "filterName", "keyId", "secretId",
-	"dBInstanceIdentifier", "clusterName", "queueUrl", "topicArn", "name",
+	"dBInstanceIdentifier", "clusterName", "queueUrl", "topicArn", "rule", "name",
 }
 
 // resource is what of ours the call was about.

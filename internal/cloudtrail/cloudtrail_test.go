@@ -50,7 +50,7 @@ func TestWhatItMeansForThoseWhoWatch(t *testing.T) {
 		{"gd-organisation", tocsin.High, "new accounts do not get GuardDuty any more, by ops-admin"},
 		{"events-disable-rule", tocsin.High, "EventBridge rule tocsin-findings was disabled by ops-admin"},
 		{"events-put-rule", tocsin.High, "EventBridge rule nightly was changed by ops-admin"},
-		{"events-remove-targets", tocsin.High, "EventBridge rule to-siem was emptied of targets by ops-admin"},
+		{"events-remove-targets", tocsin.High, "a target of EventBridge rule to-siem was removed by ops-admin"},
 		{"sns-unsubscribe", tocsin.High, "a subscription of SNS topic tocsin-findings was ended by ops-admin"},
 		{"sqs-purge", tocsin.Medium, "SQS queue orders was emptied by ops-admin"},
 		{"securityhub-off", tocsin.Critical, "Security Hub was switched off by ops-admin"},

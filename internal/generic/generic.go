@@ -14,6 +14,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/wording"
 )
 
 // An Event is what the envelope says. Fields that are missing are empty.
@@ -73,12 +74,13 @@ func (ev Event) Detection(rule string, keys []string) tocsin.Detection {
 func (ev Event) key(rule string, keys []string) tocsin.Key {
 	parts := []string{"rule", rule}
 	for _, path := range keys {
-		parts = append(parts, gjson.GetBytes(ev.raw, strings.TrimPrefix(path, "$.")).String())
+		// Whatever the event has there: a database's index takes some thousand bytes.
+		parts = append(parts, wording.Identity(clean(gjson.GetBytes(ev.raw, strings.TrimPrefix(path, "$.")).String())))
 	}
 	if len(keys) > 0 {
 		return tocsin.KeyOf(parts...)
 	}
-	id := ev.ID
+	id := wording.Identity(clean(ev.ID))
 	if id == "" {
 		sum := sha256.Sum256(ev.raw)
 		id = hex.EncodeToString(sum[:16])

@@ -79,6 +79,16 @@ func TestWhichEventsAreOneAlert(t *testing.T) {
 	if anonymous == other || anonymous != key(`{"a":1}`, "r") || len(anonymous) != len("rule/r/")+32 {
 		t.Errorf("events without an id are told apart by their bytes: %q, %q", anonymous, other)
 	}
+	long := func(end string) string { return `{"id":"` + strings.Repeat("x", 100_000) + end + `"}` }
+	for _, keys := range [][]string{nil, {"$.id"}} { // an index of a database takes some thousand bytes
+		a, b := key(long("a"), "r", keys...), key(long("b"), "r", keys...)
+		if a == b || len(a) > 1000 || a != key(long("a"), "r", keys...) {
+			t.Errorf("long texts: keys of %d bytes, alike: %v", len(a), a == b)
+		}
+	}
+	if got := key(`{"id":"a\u0000\u001b[31mb"}`, "r", "$.id"); got != "rule/r/a  [31mb" {
+		t.Errorf("control characters: %q", got)
+	}
 	if key(signIn, "one", "$.account") == key(signIn, "two", "$.account") {
 		t.Error("two rules share an alert")
 	}

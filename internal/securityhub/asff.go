@@ -36,10 +36,10 @@ func asffLevel(v gjson.Result) tocsin.Level {
 // readASFF reads a finding in the AWS Security Finding Format
 // (https://docs.aws.amazon.com/securityhub/latest/userguide/securityhub-findings-format-syntax.html).
 func readASFF(ev wording.Event, v gjson.Result) finding {
-	id, product := wording.Line(v.Get("Id")), wording.Line(v.Get("ProductArn"))
+	product := wording.Line(v.Get("ProductArn"))
 	region := wording.First(wording.Line(v.Get("Region")), wording.Line(v.Get("Resources.0.Region")), wording.ParseARN(product).Region, ev.Region)
 	f := finding{
-		Event: ev, id: id, product: product, types: wording.Texts(v.Get("Types"), 20),
+		Event: ev, product: product, types: wording.Texts(v.Get("Types"), 20),
 		name:  wording.First(wording.Line(v.Get("ProductName")), wording.Line(v.Get("ProductFields.aws/securityhub/ProductName")), wording.Name(product)),
 		title: v.Get("Title").Str, description: v.Get("Description").Str,
 		account: wording.First(wording.Account(v.Get("AwsAccountId")), ev.Account), region: region,
@@ -50,15 +50,14 @@ func readASFF(ev wording.Event, v gjson.Result) finding {
 		control: wording.First(wording.Line(v.Get("Compliance.SecurityControlId")), wording.Line(v.Get("ProductFields.ControlId")), wording.Line(v.Get("ProductFields.RuleId"))),
 		ip:      wording.First(wording.Line(v.Get("Network.SourceIpV4")), wording.Line(v.Get("Network.SourceIpV6"))),
 	}
+	f.identify(v.Get("Id"))
 	f.sample, _ = wording.Truth(v.Get("Sample"))
 	wording.Each(v.Get("Resources"), func(r gjson.Result) bool {
 		f.resources = append(f.resources, resource{kind: wording.Line(r.Get("Type")), id: wording.Line(r.Get("Id")), details: r.Get("Details"), tags: wording.Tags(r.Get("Tags"))})
 		return len(f.resources) < 20
 	})
 	f.readService(v.Get("ProductFields"), "aws/guardduty/service/")
-	if f.severity = number(v.Get("Severity.Product")); f.severity == nil {
-		f.severity = wording.Line(v.Get("Severity.Label"))
-	}
+	f.severity = number(v.Get("Severity.Product"))
 	f.endASFF(v)
 	f.factsASFF(v)
 	return f
@@ -101,24 +100,22 @@ func (f *finding) factsASFF(v gjson.Result) {
 }
 
 // readService reads what GuardDuty calls the service part of its finding out of flat
-// fields.
+// fields. Nobody else has one.
 func (f *finding) readService(fields gjson.Result, prefix string) {
-	n := 0
+	f.service = map[string]any{"serviceName": "guardduty"}
+	if !f.by("guardduty") {
+		return
+	}
+	t, n := tree{root: f.service, left: 2000}, 0
 	fields.ForEach(func(k, v gjson.Result) bool {
 		path, ok := strings.CutPrefix(k.Str, prefix)
 		if !ok || path == "" {
 			return true
 		}
-		if f.service == nil {
-			f.service = map[string]any{}
-		}
-		unflatten(f.service, path, wording.Line(v))
+		t.put(path, wording.Line(v))
 		n++
 		return n < 1000
 	})
-	if f.service == nil {
-		f.service = map[string]any{"serviceName": "guardduty"}
-	}
 }
 
 // number is a number, of a number or a text; nil for all else.

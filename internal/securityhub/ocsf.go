@@ -25,23 +25,28 @@ func ocsfLevel(v gjson.Result) tocsin.Level {
 // (2002), Compliance (2003) and Data Security Finding (2006) among them.
 func readOCSF(ev wording.Event, v gjson.Result) finding {
 	info, product := v.Get("finding_info"), v.Get("metadata.product")
-	id := wording.First(wording.Line(info.Get("uid")), wording.Line(v.Get("metadata.uid")))
+	id := info.Get("uid")
+	if wording.Line(id) == "" {
+		id = v.Get("metadata.uid")
+	}
 	productARN := wording.Line(product.Get("uid"))
 	resources := v.Get("resources")
 	if !resources.Exists() {
 		resources = v.Get("resource")
 	}
-	region := wording.First(wording.Line(v.Get("cloud.region")), wording.Line(first(resources, "0.region", "region")), wording.ParseARN(id).Region, ev.Region)
+	region := wording.First(wording.Line(v.Get("cloud.region")), wording.Line(first(resources, "0.region", "region")), wording.ParseARN(wording.Line(id)).Region, ev.Region)
 	f := finding{
-		Event: ev, id: id, product: productARN, types: wording.Texts(info.Get("types"), 20), name: wording.First(wording.Line(product.Get("name")), wording.Name(productARN)),
+		Event: ev, product: productARN, types: wording.Texts(info.Get("types"), 20), name: wording.First(wording.Line(product.Get("name")), wording.Name(productARN)),
 		title: info.Get("title").Str, description: info.Get("desc").Str, account: wording.First(wording.Account(v.Get("cloud.account.uid")), ev.Account), region: region,
-		partition: wording.First(wording.ParseARN(productARN).Partition, wording.ParseARN(id).Partition, wording.Line(v.Get("cloud.cloud_partition")), wording.Partition(region)),
+		partition: wording.First(wording.ParseARN(productARN).Partition, wording.ParseARN(wording.Line(id)).Partition, wording.Line(v.Get("cloud.cloud_partition")), wording.Partition(region)),
 		level:     ocsfLevel(v), created: wording.Time(first(info, "created_time_dt", "created_time")), updated: wording.Time(first(info, "modified_time_dt", "modified_time")),
 		processed: wording.Time(first(v, "metadata.processed_time_dt", "metadata.processed_time")),
 		first:     wording.Time(first(info, "first_seen_time_dt", "first_seen_time")), last: wording.Time(first(info, "last_seen_time_dt", "last_seen_time")),
 		control: wording.Line(v.Get("compliance.control")), compliance: wording.Line(v.Get("compliance.status")),
 		remedy: wording.First(v.Get("remediation.desc").Str, v.Get("vulnerabilities.0.remediation.desc").Str), ip: wording.Line(v.Get("evidences.0.src_endpoint.ip")), v2: true,
 	}
+	f.identify(id)
+	f.count = int64(wording.Number(v.Get("count")))
 	if f.updated.IsZero() {
 		f.updated = wording.Time(first(v, "time_dt", "time"))
 	}
@@ -56,9 +61,7 @@ func readOCSF(ev wording.Event, v gjson.Result) finding {
 	})
 	f.readService(v.Get("unmapped"), "ProductFields.aws/guardduty/service/")
 	f.evidence(v.Get("evidences.0"))
-	if f.severity = number(member(v.Get("unmapped"), "Severity.Product")); f.severity == nil {
-		f.severity = f.level.String()
-	}
+	f.severity = number(member(v.Get("unmapped"), "Severity.Product"))
 	f.endOCSF(v)
 	f.factsOCSF(v)
 	return f
@@ -95,6 +98,9 @@ func (f *finding) endOCSF(v gjson.Result) {
 // evidence gives GuardDuty's words for what was done, where they are not there
 // already.
 func (f *finding) evidence(e gjson.Result) {
+	if role := wording.Line(e.Get("data.resource_role")); role != "" && f.service["resourceRole"] == nil {
+		f.service["resourceRole"] = role
+	}
 	if _, there := f.service["action"].(map[string]any); !there {
 		f.service["action"] = map[string]any{}
 	}

@@ -13,6 +13,7 @@ package securityhub
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"time"
 
@@ -47,8 +48,8 @@ const (
 // most 20.
 const maxFindings = 100
 
-// Read puts the findings of an event into words, the worst first; ok is false for
-// anything else, and where there is nothing in it that could be read.
+// Read puts the findings of an event into words, in the order of the event; ok is false
+// for anything else, and where there is nothing in it that could be read.
 func Read(raw []byte) (ds []tocsin.Detection, ok bool) {
 	ev, ok := wording.Read(raw)
 	if !ok || ev.Source != Source {
@@ -98,7 +99,8 @@ func read(ev wording.Event, v gjson.Result) finding {
 // A finding is what either language says of one.
 type finding struct {
 	wording.Event
-	id, product, name                        string // product is the ARN of who found it, name what it is called
+	id, identity                             string // identity is the id in full, of which id is what can be shown
+	product, name                            string // product is the ARN of who found it, name what it is called
 	types                                    []string
 	title, description                       string
 	account, region, partition               string
@@ -113,7 +115,8 @@ type finding struct {
 	ip                                       string
 	sample                                   bool
 	service                                  map[string]any // of a finding of GuardDuty's, what GuardDuty calls so
-	severity                                 any            // and its severity
+	severity                                 any            // and its number for how bad it is; nil where there is none
+	count                                    int64          // how often it happened, where Security Hub says so
 	v2                                       bool
 }
 
@@ -124,22 +127,26 @@ type resource struct {
 	tags     map[string]string
 }
 
-// by reports whether that product of AWS's found it.
+// by reports whether that product of AWS's found it: anybody may import findings with
+// whatever Id they like, but Security Hub does not take them for a product that is not
+// theirs. Security Hub (V2) has ARNs of its own for the same products.
 func (f finding) by(product string) bool {
-	return strings.HasSuffix(f.product, "product/aws/"+product)
+	arn := wording.ParseARN(f.product)
+	return arn.Service == "securityhub" && (arn.Resource == "product/aws/"+product || arn.Resource == "productv2/aws/"+product)
 }
 
 func (f finding) detection() tocsin.Detection {
 	if d, ok := f.guardduty(); ok {
 		return d
 	}
+	key, copied := f.key()
 	d := tocsin.Detection{
-		Key: f.key(), Dialect: "securityhub", Type: f.typ(), ID: f.id, Level: f.level,
+		Key: key, Dialect: "securityhub", Type: f.typ(), ID: f.id, Level: f.level,
 		Headline: wording.Headline(f.headline()), Title: wording.First(wording.Title(f.title), wording.Title(f.id)), Description: wording.Description(f.description),
 		Account: f.account, Region: f.region, Partition: f.partition, Resource: f.resource(), Actor: tocsin.Actor{IP: f.ip},
 		Facts: f.said(), Command: f.command(), Console: wording.Console(f.partition, "securityhub/home", f.region, "/findings"),
 		Documentation: documentation, Count: 1, FirstSeen: f.first, LastSeen: f.last, CreatedAt: f.created, UpdatedAt: f.updated, Sample: f.sample,
-		Copied: f.by("inspector") || f.by("macie"),
+		Copied: copied,
 	}
 	if f.v2 {
 		d.Documentation = documentationV2
@@ -178,15 +185,26 @@ func latest(times ...time.Time) (t time.Time) {
 	return t
 }
 
-// key is the identity that whoever found it gives it, where that is known.
-func (f finding) key() tocsin.Key {
+// key is the identity that whoever found it gives it, where that is known; the finding is
+// then a copy of theirs.
+func (f finding) key() (key tocsin.Key, copied bool) {
 	switch {
 	case f.by("inspector") && wording.ParseARN(f.id).Service == "inspector2":
-		return inspector.Key(f.partition, f.account, f.region, f.id)
+		return inspector.Key(f.partition, f.account, f.region, f.id), true
 	case f.by("macie"):
-		return macie.Key(f.partition, f.account, f.region, wording.Name(f.id))
+		return macie.Key(f.partition, f.account, f.region, wording.Name(f.id)), true
 	}
-	return tocsin.KeyOf(f.partition, f.account, f.region, "securityhub", wording.Identity(f.id))
+	return tocsin.KeyOf(f.partition, f.account, f.region, "securityhub", f.identity), false
+}
+
+// identify keeps the id: as it can be shown, and as what tells findings apart. Ids are of
+// up to 512 characters and may differ in the last of them.
+func (f *finding) identify(id gjson.Result) {
+	f.id = wording.Line(id)
+	f.identity = f.id
+	if full := id.String(); len(full) > wording.MaxName {
+		f.identity = wording.Identity(f.id + full)
+	}
 }
 
 func (f finding) typ() string {
@@ -309,7 +327,7 @@ func (f finding) guardduty() (d tocsin.Detection, ok bool) {
 		return d, false
 	}
 	d = g.Detection()
-	d.Dialect, d.Copied, d.Count, d.Type = "securityhub", true, max(d.Count, 1), wording.First(d.Type, f.typ())
+	d.Dialect, d.Copied, d.Count, d.Type = "securityhub", true, max(d.Count, f.count, 1), wording.First(d.Type, f.typ())
 	if d.Level == tocsin.Unknown {
 		d.Level = f.level
 	}
@@ -329,11 +347,12 @@ func (f finding) guardduty() (d tocsin.Detection, ok bool) {
 
 func (f finding) copyOfGuardDuty() (g guardduty.Finding, ok bool) {
 	arn := wording.ParseARN(f.id)
-	if arn.Service != "guardduty" || !strings.Contains(arn.Resource, "/finding/") {
+	parts := strings.Split(arn.Resource, "/") // detector/…/finding/…
+	if !f.by("guardduty") || arn.Service != "guardduty" || len(parts) != 4 || parts[2] != "finding" || parts[3] == "" {
 		return g, false
 	}
 	doc := map[string]any{
-		"schemaVersion": "2.0", "arn": f.id, "id": arn.Name(), "accountId": wording.First(arn.Account, f.account), "region": arn.Region, "partition": arn.Partition,
+		"schemaVersion": "2.0", "arn": f.id, "id": parts[3], "accountId": wording.First(arn.Account, f.account), "region": arn.Region, "partition": arn.Partition,
 		"type": guardDutyType(f.types), "severity": f.severity, "title": f.title, "description": f.description,
 		"resource": f.guardDutyResource(), "service": f.service,
 	}
@@ -375,15 +394,21 @@ func slashed(rest string) string {
 	return strings.Replace(rest, "-", "/", 1)
 }
 
-// unflatten puts the product fields of a finding, "aws/guardduty/service/count", into
-// the tree that they were: "threatIntelligenceDetails.0_/threatListName" is of the
-// first element of a list.
-func unflatten(into map[string]any, path, value string) {
+// A tree is put together again of the flat product fields of a finding, as many as have
+// room in it.
+type tree struct {
+	root map[string]any
+	left int // how many more elements of lists it may have: "a.49_" asks for fifty
+}
+
+// put puts "aws/guardduty/service/count" where it was:
+// "threatIntelligenceDetails.0_/threatListName" is of the first element of a list.
+func (t *tree) put(path, value string) {
 	parts := strings.Split(path, "/")
 	if len(parts) > 20 {
 		return
 	}
-	at := into
+	at := t.root
 	for i, p := range parts {
 		name, index, listed := strings.Cut(strings.TrimSuffix(p, "_"), ".")
 		listed = listed && strings.HasSuffix(p, "_") && strings.Trim(index, "0123456789") == "" && index != ""
@@ -397,7 +422,7 @@ func unflatten(into map[string]any, path, value string) {
 			at[name] = append(all, value)
 			return
 		case listed:
-			at = element(at, name, index)
+			at = t.element(at, name, index)
 		case last:
 			if _, taken := at[name]; !taken {
 				at[name] = value
@@ -419,18 +444,16 @@ func unflatten(into map[string]any, path, value string) {
 
 // element is the object at that place of the list of that name; nil for a place that
 // no list of GuardDuty's reaches.
-func element(at map[string]any, name, index string) map[string]any {
+func (t *tree) element(at map[string]any, name, index string) map[string]any {
 	const most = 50
-	if len(index) > 2 {
+	n, err := strconv.Atoi(index)
+	if err != nil || n >= most {
 		return nil
 	}
-	n := 0
-	for _, c := range index {
-		n = 10*n + int(c-'0')
-	}
 	all, _ := at[name].([]any)
-	for len(all) <= n && len(all) < most {
+	for len(all) <= n && t.left > 0 {
 		all = append(all, map[string]any{})
+		t.left--
 	}
 	at[name] = all
 	if n >= len(all) {
@@ -460,8 +483,9 @@ func (f finding) guardDutyResource() map[string]any {
 				"networkInterfaces": []any{map[string]any{"vpcId": d("AwsEc2Instance.VpcId"), "subnetId": d("AwsEc2Instance.SubnetId"), "privateIpAddress": value(addresses.Get("0")), "publicIp": value(addresses.Get("1"))}},
 			})
 		case "awsiamaccesskey":
+			v := func(names ...string) any { return value(first(r.details, names...)) }
 			set("accessKeyDetails", map[string]any{
-				"accessKeyId": shortID(r.id), "principalId": d("AwsIamAccessKey.PrincipalId"), "userName": d("AwsIamAccessKey.PrincipalName"), "userType": d("AwsIamAccessKey.PrincipalType"),
+				"accessKeyId": shortID(r.id), "principalId": v("AwsIamAccessKey.PrincipalId", "principal_id"), "userName": v("AwsIamAccessKey.PrincipalName", "user_name"), "userType": v("AwsIamAccessKey.PrincipalType", "user_type"),
 			})
 		case "awss3bucket":
 			set("s3BucketDetails", []any{map[string]any{"arn": r.id, "name": shortID(r.id), "owner": map[string]any{"id": d("AwsS3Bucket.OwnerId")}, "createdAt": d("AwsS3Bucket.CreatedAt"), "tags": tags}})

@@ -2,6 +2,7 @@ package securityhub_test
 
 import (
 	"flag"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/tocsin-sec/tocsin"
+	"github.com/tocsin-sec/tocsin/internal/guardduty"
 	"github.com/tocsin-sec/tocsin/internal/securityhub"
 	"github.com/tocsin-sec/tocsin/internal/wording/wordingtest"
 )
@@ -40,6 +42,177 @@ func TestWhatGuardDutyFoundIsGuardDutysAlert(t *testing.T) {
 		if d.ReportedBy != "222233334444" || d.Intent != "" {
 			t.Errorf("%s: reported by %q, intent %q", name, d.ReportedBy, d.Intent)
 		}
+	}
+}
+
+// As Security Hub V2 sends it itself: GuardDuty's own type, a product ARN of V2's, the
+// resource in GuardDuty's words, and a count.
+func TestACopyOfSecurityHubV2sOwnIsGuardDutysAlert(t *testing.T) {
+	t.Parallel()
+	d := dialect.Detection(t, "guardduty-productv2")
+	if d.Key != "aws/111111111111/us-east-2/a6c556fcbc9bea427a19f8b787099a0b" || !d.Copied || d.Type != "Stealth:IAMUser/CloudTrailLoggingDisabled" || d.Level != tocsin.Low {
+		t.Errorf("%s of type %s, copied %v, %s", d.Key, d.Type, d.Copied, d.Level)
+	}
+	if d.Count != 264 || d.Role != "TARGET" || !strings.Contains(d.Headline, "Admin") || !strings.Contains(d.Headline, "DeleteTrail") {
+		t.Errorf("%d times, as %s: %s", d.Count, d.Role, d.Headline)
+	}
+	for name, want := range map[string]string{"inspector": "inspector/faa0d54609b94871badcc83ac7c2add5", "inspector-v2": "inspector/faa0d54609b94871badcc83ac7c2add5"} {
+		if d := dialect.Detection(t, name, "::product/aws/inspector", "::productv2/aws/inspector"); !strings.HasSuffix(string(d.Key), want) || !d.Copied {
+			t.Errorf("%s: %s, copied %v", name, d.Key, d.Copied)
+		}
+	}
+}
+
+// The same finding by every way is one alert, whichever version comes first.
+func TestCopiesFoldIntoGuardDutysOwnInAnyOrder(t *testing.T) {
+	t.Parallel()
+	const arn = "arn:aws:guardduty:us-east-2:111111111111:detector/1ac1bfceda6679698215d5d0EXAMPLE/finding/a6c556fcbc9bea427a19f8b787099a0b"
+	g, ok, err := guardduty.Read([]byte(`{"id":"e","detail-type":"GuardDuty Finding","source":"aws.guardduty","account":"222233334444","region":"us-east-2","detail":{
+		"schemaVersion":"2.0","accountId":"111111111111","region":"us-east-2","partition":"aws","id":"a6c556fcbc9bea427a19f8b787099a0b","arn":"` + arn + `",
+		"type":"Stealth:IAMUser/CloudTrailLoggingDisabled","severity":2,"title":"in GuardDuty's own words","createdAt":"2023-09-19T15:05:22.487Z","updatedAt":"2023-09-19T15:05:22.487Z",
+		"resource":{"resourceType":"AccessKey","accessKeyDetails":{"accessKeyId":"ASIATMJPC7EXAMPLE","userName":"Admin"}},"service":{"serviceName":"guardduty","count":1,"archived":false}}}`))
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	ds := []tocsin.Detection{g.Detection()}
+	for _, name := range []string{"guardduty-delete-trail", "guardduty-delete-trail-v2"} {
+		ds = append(ds, dialect.Detection(t, name), dialect.Detection(t, name, "us-east-2::product", "eu-west-1::product", `"region": "us-east-2",
+ "resources"`, `"region": "eu-west-1",
+ "resources"`))
+	}
+	ds = append(ds, dialect.Detection(t, "guardduty-productv2"))
+	for first := range ds {
+		for _, step := range []int{1, len(ds) - 1} {
+			var a tocsin.Alert
+			now := time.Date(2026, 3, 1, 12, 5, 0, 0, time.UTC)
+			told := 0
+			for i := range ds {
+				d := ds[(first+i*step)%len(ds)]
+				if d.Key != ds[0].Key {
+					t.Fatalf("the key is %s, and GuardDuty's %s", d.Key, ds[0].Key)
+				}
+				var act tocsin.Activity
+				if a, act = a.Fold(d, now.Add(time.Duration(i)*time.Second)); act.Verdict == tocsin.Opened {
+					told++
+				}
+			}
+			if told != 1 || a.Title != "in GuardDuty's own words" || a.Count != 264 || a.Level != tocsin.Low || a.Status != tocsin.StatusOpen {
+				t.Errorf("from %d by %d: opened %d times, %q, %d times, %s, %s", first, step, told, a.Title, a.Count, a.Level, a.Status)
+			}
+		}
+	}
+}
+
+// Anybody who may import findings can give them the Id of a finding of GuardDuty's, and
+// say that it is archived.
+func TestOnlyAWSSpeaksForGuardDuty(t *testing.T) {
+	t.Parallel()
+	const finding = "detector/1ac1bfceda6679698215d5d0EXAMPLE/finding/a6c556fcbc9bea427a19f8b787099a0b"
+	for _, name := range []string{"guardduty-delete-trail", "guardduty-delete-trail-v2"} {
+		own := dialect.Detection(t, name)
+		for _, tt := range []struct {
+			name   string
+			change []string
+		}{
+			{"another's product", []string{"us-east-2::product/aws/guardduty", "us-east-2:999988887777:product/999988887777/default"}},
+			{"a product that ends so", []string{"us-east-2::product/aws/guardduty", "us-east-2:999988887777:product/999988887777/product/aws/guardduty"}},
+			{"another service's ARN", []string{"arn:aws:securityhub:us-east-2::product/aws/guardduty", "arn:aws:mine:us-east-2::product/aws/guardduty"}},
+			{"no product", []string{"arn:aws:securityhub:us-east-2::product/aws/guardduty", ""}},
+			{"another service's finding", []string{`": "arn:aws:guardduty:us-east-2:111111111111:` + finding, `": "arn:aws:mine:us-east-2:111111111111:` + finding}},
+			{"something else of GuardDuty's", []string{finding, "detector/1ac1bfceda6679698215d5d0EXAMPLE/filter/x"}},
+			{"with more behind it", []string{finding, finding + "/x"}},
+			{"without an id", []string{finding, "detector/1ac1bfceda6679698215d5d0EXAMPLE/finding/"}},
+			{"elsewhere in the ARN", []string{finding, "ipset/finding/a6c556fcbc9bea427a19f8b787099a0b"}},
+		} {
+			d := dialect.Detection(t, name, tt.change...)
+			if d.Key == own.Key || d.Copied || !strings.Contains(string(d.Key), "/securityhub/") {
+				t.Errorf("%s, %s: the alert is %s, copied %v", name, tt.name, d.Key, d.Copied)
+			}
+		}
+	}
+}
+
+func TestIdsThatDifferAtTheirEnds(t *testing.T) {
+	t.Parallel()
+	const id = "subscription/pci-dss/v/3.2.1/PCI.Config.1/finding/7d619054-6f0d-456b-aa75-23b20f74fae6"
+	for _, name := range []string{"control", "control-v2"} {
+		long := id + strings.Repeat("/0123456789", 40)
+		a, b := dialect.Detection(t, name, id, long+"a"), dialect.Detection(t, name, id, long+"b")
+		if a.Key == b.Key || a.Key != dialect.Detection(t, name, id, long+"a").Key {
+			t.Errorf("%s: %s and %s", name, a.Key, b.Key)
+		}
+	}
+}
+
+func TestHowBadItIsInASFF(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		severity string
+		want     tocsin.Level
+	}{
+		{`{"Label":"CRITICAL","Normalized":1}`, tocsin.Critical},
+		{`{"Label":"INFORMATIONAL","Normalized":99}`, tocsin.Informational},
+		{`{"Label":"?","Normalized":90}`, tocsin.Critical},
+		{`{"Normalized":100}`, tocsin.Critical},
+		{`{"Normalized":"89"}`, tocsin.High},
+		{`{"Normalized":70}`, tocsin.High},
+		{`{"Normalized":69}`, tocsin.Medium},
+		{`{"Normalized":40}`, tocsin.Medium},
+		{`{"Normalized":39}`, tocsin.Low},
+		{`{"Normalized":1}`, tocsin.Low},
+		{`{"Normalized":0}`, tocsin.Informational},
+		{`{"Product":8}`, tocsin.Unknown}, // what it is of, only the product knows
+		{`{}`, tocsin.Unknown},
+		{`"HIGH"`, tocsin.Unknown},
+	} {
+		d := dialect.Detection(t, "control", `"Severity": {
+     "Label": "MEDIUM",
+     "Normalized": 40,
+     "Original": "MEDIUM",
+     "Product": 40
+    },
+    "Title"`, `"Severity": `+tt.severity+`, "Title"`)
+		if d.Level != tt.want {
+			t.Errorf("%s is %s, want %s", tt.severity, d.Level, tt.want)
+		}
+	}
+	// GuardDuty's own number is of 1 to 10.
+	for severity, want := range map[string]tocsin.Level{
+		`"Product": 9.1`: tocsin.Critical, `"Product": 7`: tocsin.High, `"Product": "5"`: tocsin.Medium, `"Product": 0`: tocsin.Low, `"Original": "8"`: tocsin.Low,
+	} {
+		if d := dialect.Detection(t, "guardduty-delete-trail", `"Product": 2`, severity); d.Level != want {
+			t.Errorf("GuardDuty's with %s is %s, want %s", severity, d.Level, want)
+		}
+	}
+}
+
+func TestWhatIsMissingIsTakenFromElsewhere(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, sample    string
+		change          []string
+		account, region string
+	}{
+		{"the finding's own", "control", nil, "111111111111", "us-east-2"},
+		{"no account", "control", []string{`"AwsAccountId": "111111111111",`, ""}, "222233334444", "us-east-2"},
+		{"no region but the resource's", "control", []string{`"Region": "us-east-2",
+    "Remediation"`, `"Remediation"`, `"Region": "us-east-2",
+      "Type"`, `"Region": "eu-west-3", "Type"`}, "111111111111", "eu-west-3"},
+		{"an account without its zeros", "control", []string{`"AwsAccountId": "111111111111"`, `"AwsAccountId": 1111111111`}, "001111111111", "us-east-2"},
+		{"GuardDuty's, without account or region", "guardduty-delete-trail", []string{`"AwsAccountId": "111111111111",`, "", `"Region": "us-east-2",`, ""}, "111111111111", "us-east-2"},
+		{"GuardDuty's, gathered in another region", "guardduty-delete-trail", []string{`"region": "us-east-2"`, `"region": "eu-west-1"`}, "111111111111", "us-east-2"},
+	} {
+		if d := dialect.Detection(t, tt.sample, tt.change...); d.Account != tt.account || d.Region != tt.region {
+			t.Errorf("%s: %s in %s, want %s in %s", tt.name, d.Account, d.Region, tt.account, tt.region)
+		}
+	}
+	d := dialect.Detection(t, "guardduty-delete-trail", `"FirstObservedAt": "2023-09-19T14:55:09.000Z",`, "", `"aws/guardduty/service/eventFirstSeen": "2023-09-19T14:55:09.000Z",`, "",
+		`"Types": [
+     "TTPs/Defense Evasion/Stealth:IAMUser-CloudTrailLoggingDisabled"
+    ],
+    "UpdatedAt"`, `"UpdatedAt"`)
+	if d.Type != securityhub.Imported || d.Key != dialect.Detection(t, "guardduty-delete-trail").Key {
+		t.Errorf("without types: %q, %s", d.Type, d.Key)
 	}
 }
 
@@ -168,12 +341,22 @@ func TestWhatIsNoFinding(t *testing.T) {
 	}
 }
 
-func TestFieldsThatWouldGrowWithoutEnd(t *testing.T) {
-	t.Parallel()
+func TestFieldsThatWouldGrowWithoutEnd(t *testing.T) { // not parallel: it counts allocations
 	long := strings.Repeat("a/", 5000)
 	d := dialect.Detection(t, "guardduty-delete-trail", `"aws/guardduty/service/count"`, `"aws/guardduty/service/x.999999999_/y": "z", "aws/guardduty/service/`+long+`": "z", "aws/guardduty/service/count"`)
 	if d.Count != 1 {
 		t.Errorf("count %d", d.Count)
+	}
+	if d := dialect.Detection(t, "guardduty-delete-trail", `"aws/guardduty/service/action/actionType"`, `"count": "99", "aws/guardduty/service/action/actionType"`); d.Count != 1 {
+		t.Errorf("another field's count is taken: %d", d.Count)
+	}
+	var nested strings.Builder
+	for i := range 1000 { // each asks for fifty elements, nineteen times
+		fmt.Fprintf(&nested, `"aws/guardduty/service/%da.49_/%sx": "z", `, i, strings.Repeat("b.49_/", 18))
+	}
+	raw := []byte(strings.Replace(string(dialect.Sample(t, "guardduty-delete-trail")), `"aws/guardduty/service/count"`, nested.String()+`"aws/guardduty/service/count"`, 1))
+	if n := testing.AllocsPerRun(1, func() { securityhub.Read(raw) }); n > 150_000 {
+		t.Errorf("%.0f allocations for %d bytes", n, len(raw))
 	}
 }
 
