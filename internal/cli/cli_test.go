@@ -49,8 +49,7 @@ func TestExitCodes(t *testing.T) {
 	t.Chdir(t.TempDir())
 	t.Setenv("TOCSIN_SERVER", "")
 	t.Setenv("TOCSIN_CONFIG", "")
-	gone := httptest.NewServer(http.NotFoundHandler())
-	gone.Close()
+	const gone = "http://127.0.0.1:1"
 	for _, tt := range []struct {
 		name string
 		args []string
@@ -66,7 +65,7 @@ func TestExitCodes(t *testing.T) {
 		{"too many words", []string{"version", "now"}, exitUsage, "see 'tocsin version --help'"},
 		{"too few words", []string{"alerts", "show"}, exitUsage, "see 'tocsin alerts show --help'"},
 		{"a reason that is none", []string{"alerts", "close", "1", "--reason", "tired"}, exitUsage, `--reason: reason "tired" is none of`},
-		{"nobody answers", []string{"alerts", "list", "--server", gone.URL}, exitFailed, "no tocsin answers at " + gone.URL},
+		{"nobody answers", []string{"alerts", "list", "--server", gone}, exitFailed, "no tocsin answers at " + gone},
 		{"no file to check", []string{"check"}, exitUsage, "name the file: tocsin check FILE"},
 		{"a file that is not there", []string{"check", "nowhere.yml"}, exitFailed, "nowhere.yml"},
 	} {

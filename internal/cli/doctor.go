@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/config"
 	"github.com/tocsin-sec/tocsin/internal/diagnosis"
 	"github.com/tocsin-sec/tocsin/internal/doctor"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 )
 
 // doctorFlags say where to look and how to print.
@@ -155,7 +155,7 @@ func (f doctorFlags) where(sources []diagnosis.Source) ([]string, error) {
 	return slices.Compact(regions), nil
 }
 
-var arnIn = regexp.MustCompile(`arn:[a-z-]+:[a-z0-9-]+:[^\s"',\[\]{}]+`)
+var arnIn = lazyregexp.New(`arn:[a-z-]+:[a-z0-9-]+:[^\s"',\[\]{}]+`)
 
 // examined are the sources that AWS should send to.
 func examined(c *config.Config) []diagnosis.Source {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/app"
 	"github.com/tocsin-sec/tocsin/internal/config"
 	"github.com/tocsin-sec/tocsin/internal/engine"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 )
 
 func explainCommand(s *shell) *cobra.Command {
@@ -107,7 +107,7 @@ func (r *client) explainOffline(ctx context.Context, event []byte, at time.Time)
 
 // stepForm is a step of an explanation that has a name. Lines of the trace of routes
 // have none.
-var stepForm = regexp.MustCompile(`^(event|rule|key|fold|owner|note|told|as|shadow|held back|verdict|after [0-9a-z]+): (.*)$`)
+var stepForm = lazyregexp.New(`^(event|rule|key|fold|owner|note|told|as|shadow|held back|verdict|after [0-9a-z]+): (.*)$`)
 
 // printExplanation prints what it comes to, and below it step by step why.
 func (r *client) printExplanation(x engine.Explanation) error {

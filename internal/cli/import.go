@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -45,13 +48,23 @@ func (to *importTo) flags(c *cobra.Command) {
 	flags.BoolVar(&to.force, "force", false, "with --to: write over files that are there")
 }
 
-// importFile reads the file that is to be imported.
+// importFile reads the file that is to be imported, or the first bytes of one that is
+// larger than any: a device has no end.
 func (s *shell) importFile(argument string) (name string, text []byte, err error) {
-	name, text, err = s.readInput(argument)
+	name, in := stdinName, s.in
+	if argument != "-" {
+		file, err := os.Open(argument)
+		if err != nil {
+			return argument, nil, usage(err)
+		}
+		defer func() { _ = file.Close() }() // it was only read
+		name, in = argument, file
+	}
+	text, err = io.ReadAll(io.LimitReader(in, importer.MaxFile+1))
 	if err != nil {
 		return name, nil, usage(err)
 	}
-	return name, text, nil
+	return name, bytes.TrimPrefix(text, []byte("\ufeff")), nil
 }
 
 // imported prints or writes what was made, once it is sure that it is a good

@@ -44,6 +44,18 @@ default webhook: GuardDuty2Slack sent everything, and lost what it could not pos
 	return c
 }
 
+// errStdinTwice says that there is one standard input.
+var errStdinTwice = errors.New("standard input cannot be both: name a file")
+
+func standardInputs(args []string) (n int) {
+	for _, a := range args {
+		if a == "-" {
+			n++
+		}
+	}
+	return n
+}
+
 func importEventBridge(s *shell) *cobra.Command {
 	var to importTo
 	o := eventbridge.Options{}
@@ -67,6 +79,8 @@ is given a line that does, unless --exact says otherwise.`,
 				return usage(errors.New("--smtp and --from are for --email: say who gets the mail"))
 			case o.Email != "" && o.SMTP == "":
 				return usage(errors.New("--smtp is missing: say by which server the mail goes, such as smtp.example.com:587"))
+			case standardInputs(args) > 1:
+				return usage(errStdinTwice)
 			case o.From == "":
 				o.From = o.Email
 			}
@@ -112,7 +126,7 @@ make the same silences: at the end of the file as comments, or with --to as DIR/
   amtool silence query -o json | tocsin import alertmanager alertmanager.yml --silences - --to /etc/tocsin`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if args[0] == "-" && silences == "-" {
-				return usage(errors.New("standard input cannot be both: name a file"))
+				return usage(errStdinTwice)
 			}
 			name, text, err := s.importFile(args[0])
 			if err != nil {

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/sift"
 	"github.com/tocsin-sec/tocsin/pattern"
 )
@@ -170,7 +170,7 @@ func count(all []string, one string) (n int) {
 	return n
 }
 
-var nameBefore = regexp.MustCompile(`(?s)^([\pL\pN_.:-]+)=(.+)$`)
+var nameBefore = lazyregexp.New(`(?s)^([\pL\pN_.:-]+)=(.+)$`)
 
 // patternName takes the name off NAME=PATTERN. A pattern without one goes by its
 // file, or by its number.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/internal/api"
 	"github.com/tocsin-sec/tocsin/internal/config"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/notify"
 )
 
@@ -166,7 +166,7 @@ func (f *personFlags) flags(c *cobra.Command) {
 	flags.StringVar(&f.quiet, "quiet", "", "when alerts of low urgency wait, by their clock, such as 22:00-07:00; none for never")
 }
 
-var hoursForm = regexp.MustCompile(`^(\d\d:\d\d)-(\d\d:\d\d)$`)
+var hoursForm = lazyregexp.New(`^(\d\d:\d\d)-(\d\d:\d\d)$`)
 
 func parseHours(text string) (*tocsin.Hours, error) {
 	if text == "none" {

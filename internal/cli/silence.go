@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -17,6 +16,7 @@ import (
 
 	"github.com/tocsin-sec/tocsin"
 	"github.com/tocsin-sec/tocsin/internal/api"
+	"github.com/tocsin-sec/tocsin/internal/lazyregexp"
 	"github.com/tocsin-sec/tocsin/internal/routing"
 )
 
@@ -79,7 +79,7 @@ func (w *what) body(s *shell) (api.What, error) {
 	return body, nil
 }
 
-var everyForm = regexp.MustCompile(`^(?:([a-z,-]+) )?(\d\d:\d\d)-(\d\d:\d\d) ([A-Za-z0-9_+/-]+)$`)
+var everyForm = lazyregexp.New(`^(?:([a-z,-]+) )?(\d\d:\d\d)-(\d\d:\d\d) ([A-Za-z0-9_+/-]+)$`)
 
 // parseEvery reads "sat,sun 22:00-02:00 Europe/Berlin"; the days may be left out.
 func parseEvery(text string) (tocsin.Recurrence, error) {

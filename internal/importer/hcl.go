@@ -16,7 +16,7 @@ import (
 //
 // https://developer.hashicorp.com/terraform/language/syntax/configuration
 func ReadHCL(name string, text []byte) (*Node, error) {
-	if len(text) > maxFile {
+	if len(text) > MaxFile {
 		return nil, &Error{File: name, Text: "larger than 8 MiB"}
 	}
 	if !utf8.Valid(text) {
@@ -135,7 +135,7 @@ func (r *hclReader) body(into *Node, depth int, inside bool) error {
 				return &Error{r.file, line, column, fmt.Sprintf("%q is there twice", key)}
 			}
 			e.Value = v
-			into.Entries = append(into.Entries, e)
+			into.add(e)
 			continue
 		}
 		if err := r.block(into, e, depth); err != nil {
@@ -172,11 +172,11 @@ func (r *hclReader) block(into *Node, e *Entry, depth int) error {
 		switch {
 		case known == nil && last:
 			l.Value = body
-			into.Entries = append(into.Entries, l)
+			into.add(l)
 			return nil
 		case known == nil:
 			l.Value = &Node{File: r.file, Line: l.Line, Column: l.Column, Kind: Mapping}
-			into.Entries = append(into.Entries, l)
+			into.add(l)
 			known = l
 		case last && known.Value.Kind == List:
 			known.Value.Items = append(known.Value.Items, body)
@@ -290,7 +290,7 @@ func (r *hclReader) object(n *Node, depth int) (*Node, error) {
 		if n.entry(key) != nil {
 			return nil, &Error{r.file, line, column, fmt.Sprintf("%q is there twice", key)}
 		}
-		n.Entries = append(n.Entries, &Entry{Key: key, Line: line, Column: column, Value: v})
+		n.add(&Entry{Key: key, Line: line, Column: column, Value: v})
 		r.skip(true)
 		if r.peek() == ',' {
 			r.at++

@@ -436,3 +436,35 @@ func FuzzReading(f *testing.F) {
 		}
 	})
 }
+
+// A file of eight megabytes may be all keys. (The parser of YAML takes longer than that
+// for so many.)
+func TestVeryManyKeys(t *testing.T) {
+	t.Parallel()
+	yaml, json := 100, 100_000
+	for _, tt := range []struct {
+		name, begin, line, end string
+		n                      int
+	}{{"yaml", "", "k%d: %[1]d\n", "%s: 1\n", yaml}, {"json", "{", "\"k%d\":%[1]d,", "%q:1}", json}} {
+		var text strings.Builder
+		text.WriteString(tt.begin)
+		for i := range tt.n {
+			fmt.Fprintf(&text, tt.line, i)
+		}
+		root, err := importer.Read(tt.name, []byte(text.String()+fmt.Sprintf(tt.end, "last")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range []int{0, 31, 32, 33, tt.n - 1} {
+			if got := root.At(fmt.Sprintf("k%d", i)).Scalar(); got != fmt.Sprint(i) {
+				t.Errorf("%s: k%d is %q", tt.name, i, got)
+			}
+		}
+		if root.Has(fmt.Sprintf("k%d", tt.n)) {
+			t.Errorf("%s has what is not there", tt.name)
+		}
+		if _, err := importer.Read(tt.name, []byte(text.String()+fmt.Sprintf(tt.end, "k77"))); err == nil || !strings.Contains(err.Error(), `"k77" is there twice`) {
+			t.Errorf("%s: a key that is there twice: %v", tt.name, err)
+		}
+	}
+}

@@ -12,7 +12,7 @@ import (
 // ReadJSON reads one JSON text, numbers as they are spelled.
 func ReadJSON(name string, text []byte) (*Node, error) {
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
-	if len(text) > maxFile {
+	if len(text) > MaxFile {
 		return nil, &Error{File: name, Text: "larger than 8 MiB"}
 	}
 	r := jsonReader{file: name, text: text, dec: json.NewDecoder(bytes.NewReader(text)), lines: lines{text: string(text)}}
@@ -115,7 +115,7 @@ func (r *jsonReader) inside(n *Node, open json.Delim, depth int) error {
 		if e.Value, err = r.value(depth + 1); err != nil {
 			return err
 		}
-		n.Entries = append(n.Entries, e)
+		n.add(e)
 	}
 }
 

@@ -24,6 +24,9 @@ type Node struct {
 	Tag     string // of YAML, such as !Sub
 	Entries []*Entry
 	Items   []*Node
+	// byKey has the entries as well, where they are many: a file may have a hundred
+	// thousand keys, each of which is looked for before it is added.
+	byKey map[string]*Entry
 	// raw is the JSON that it was read from, if it was.
 	raw []byte
 	// whole says that all of it was taken, whatever is in it.
@@ -85,11 +88,29 @@ func (n *Node) entry(key string) *Entry {
 	if n == nil {
 		return nil
 	}
+	if n.byKey != nil {
+		return n.byKey[key]
+	}
 	i := slices.IndexFunc(n.Entries, func(e *Entry) bool { return e.Key == key })
 	if i < 0 {
 		return nil
 	}
 	return n.Entries[i]
+}
+
+// add adds an entry of another key than those that are there.
+func (n *Node) add(e *Entry) {
+	const few = 32
+	n.Entries = append(n.Entries, e)
+	switch {
+	case n.byKey != nil:
+		n.byKey[e.Key] = e
+	case len(n.Entries) > few:
+		n.byKey = make(map[string]*Entry, len(n.Entries))
+		for _, e := range n.Entries {
+			n.byKey[e.Key] = e
+		}
+	}
 }
 
 // Each gives the entries in order, all of them asked for.

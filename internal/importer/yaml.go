@@ -13,8 +13,10 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
+// MaxFile is how many bytes a file may have.
+const MaxFile = 8 << 20
+
 const (
-	maxFile  = 8 << 20
 	maxNodes = 500_000
 	maxDepth = 100
 )
@@ -25,7 +27,7 @@ const (
 func ReadYAML(name string, text []byte) (n *Node, err error) {
 	text = bytes.ReplaceAll(bytes.TrimPrefix(text, []byte("\ufeff")), []byte("\r\n"), []byte("\n"))
 	switch {
-	case len(text) > maxFile:
+	case len(text) > MaxFile:
 		return nil, &Error{File: name, Text: "larger than 8 MiB"}
 	case !utf8.Valid(text):
 		return nil, &Error{File: name, Text: "not UTF-8"}
@@ -197,12 +199,12 @@ func (r *yamlReader) entries(into *Node, values []*ast.MappingValueNode, depth i
 		if value.Kind == Null { // there is nothing to point at
 			value.Line, value.Column = k.Line, k.Column
 		}
-		into.Entries = append(into.Entries, &Entry{Key: k.Text, Line: k.Line, Column: k.Column, Value: value})
+		into.add(&Entry{Key: k.Text, Line: k.Line, Column: k.Column, Value: value})
 	}
 	for _, m := range merged {
 		for _, e := range m.Entries {
 			if into.entry(e.Key) == nil {
-				into.Entries = append(into.Entries, e)
+				into.add(e)
 			}
 		}
 	}

@@ -91,8 +91,8 @@ func (i *importing) assemble(top *route, inhibitions importer.Items) {
 	c.Set("sources", (&importer.Map{}).Set("prometheus", (&importer.Map{}).Set("alertmanager", door)),
 		"Prometheus, or Alertmanager by its webhook, posts to this source; its URL is on the page of sources.")
 	c.Set("rules", importer.Items{everyAlert()}, "Every alert of Prometheus.")
-	c.Set("routes", importer.Items{i.routeMap(top, condition{exact: true}, i.fallback(), true)}, "from "+i.root.At("route").Where())
-	c.Set("fallback", i.fallback()[0], "What no route takes, such as alerts of other sources if you narrow the route above.")
+	c.Set("routes", importer.Items{i.routeMap(top, condition{exact: true, text: condition{}.ofPrometheus()}, i.fallback(), true)}, "from "+i.root.At("route").Where())
+	c.Set("fallback", i.fallback()[0], "What no route takes, such as alerts of other sources.")
 	if len(inhibitions) > 0 {
 		c.Set("inhibit", inhibitions, "from "+i.root.At("inhibit_rules").Where())
 	}
@@ -134,9 +134,12 @@ func (i *importing) fallback() []string {
 	return i.receivers.Keys()[:1]
 }
 
+// ruleName is the rule by which alerts are known as those of Prometheus.
+const ruleName = "prometheus"
+
 // everyAlert is the rule that takes what the source brings.
 func everyAlert() *importer.Map {
-	return (&importer.Map{}).Set("name", "prometheus").Set("pattern", importer.Block(`{"status": ["firing", "resolved"]}`))
+	return (&importer.Map{}).Set("name", ruleName).Set("pattern", importer.Block(`{"status": ["firing", "resolved"]}`))
 }
 
 // unlike says why a key is not taken.

@@ -17,6 +17,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/importer"
 	"github.com/tocsin-sec/tocsin/internal/importer/alertmanager"
 	"github.com/tocsin-sec/tocsin/internal/routing"
+	"github.com/tocsin-sec/tocsin/pattern"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -147,6 +148,107 @@ func TestMistakesAreToldWithTheirPlace(t *testing.T) {
 	}
 }
 
+// Alertmanager has alerts of Prometheus alone. Here are others as well, which have none
+// of its labels: what asks for a label that is not there, or is something else, must
+// neither drop nor hide them.
+func TestAlertsOfOthersAreNeitherDroppedNorHidden(t *testing.T) {
+	t.Parallel()
+	silences := `[{"id":"s","status":{"state":"active"},"startsAt":"2026-06-12T01:00:00Z","endsAt":"2026-06-13T02:00:00Z","comment":"c","createdBy":"ana",
+		"matchers":[{"name":"severity","value":"critical","isRegex":false,"isEqual":false}]}]`
+	d, err := alertmanager.Import("a.yml", []byte(`
+route:
+  receiver: chat
+  routes:
+  - {receiver: "null", matchers: ['severity!="critical"']}
+receivers:
+- {name: chat, slack_configs: [{api_url: 'https://hooks.slack.com/services/T0/B0/x'}]}
+- name: "null"
+inhibit_rules:
+- {source_matchers: [alertname="Moving"], target_matchers: ['severity!="critical"']}
+- {source_matchers: [alertname="Moving"]}
+`), alertmanager.Options{Silences: []byte(silences), SilencesName: "s.json", Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Parse("tocsin.yml", d.Checked(), kinds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	moving, low := alertOf(t, map[string]string{"alertname": "Moving", "severity": "critical"}), alertOf(t, map[string]string{"alertname": "Disk", "severity": "low"})
+	finding := tocsin.Alert{Detection: tocsin.Detection{Rule: "guardduty", Level: tocsin.Critical, Resource: tocsin.Resource{Tags: map[string]string{"severity": "x"}}}, Status: tocsin.StatusOpen}
+	if got := c.Routes.Decide(low); len(got.Targets) != 0 {
+		t.Errorf("an alert for nobody tells %v", got.Targets)
+	}
+	if got := toldBy(c.Routes, finding); !slices.Equal(got, []string{"chat"}) {
+		t.Errorf("a finding of GuardDuty's tells %v", got)
+	}
+	if n := len(c.Inhibitions.Targets(low, tocsin.Account{})); n != 2 {
+		t.Errorf("what is muted is so by %d, want 2", n)
+	}
+	if got := c.Inhibitions.Targets(finding, tocsin.Account{}); len(got) != 0 {
+		t.Errorf("a finding of GuardDuty's is muted by %v", got)
+	}
+	if len(c.Inhibitions.Sources(moving, tocsin.Account{})) == 0 {
+		t.Error("nothing mutes")
+	}
+	_, rest, _ := strings.Cut(d.Silences[1], "--pattern '")
+	text, _, _ := strings.Cut(rest, "'")
+	p, err := pattern.Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name  string
+		alert tocsin.Alert
+		want  bool
+	}{{"what was silenced", low, true}, {"a finding of GuardDuty's", finding, false}} {
+		if got, err := p.Match(routing.Document(tt.alert, tocsin.Account{})); got != tt.want || err != nil {
+			t.Errorf("%s is silenced: %v, %v", tt.name, got, err)
+		}
+	}
+}
+
+// One address that cannot be read, since Alertmanager makes it of the alert, is one
+// receiver that is lost, and not the whole configuration.
+func TestAddressesThatAreMadeOfTheAlert(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, email, want string }{
+		{"a template", `{to: '{{ .CommonLabels.owner }}@example.com', from: a@example.com, smarthost: 'mail.example.com:587'}`, "not taken: to "},
+		{"a sender", `{to: soc@example.com, from: '{{ .X }}', smarthost: 'mail.example.com:587'}`, "not taken: from "},
+		{"names", `{to: '"Doe, Jane" <jane@example.com>, soc@example.com', from: 'Alertmanager <a@example.com>', smarthost: 'mail.example.com:587'}`, ""},
+	} {
+		d, err := alertmanager.Import("a.yml", []byte("route: {receiver: a}\nreceivers:\n- name: a\n  webhook_configs: [{url: 'https://example.com/a'}]\n  email_configs: ["+tt.email+"]\n"), alertmanager.Options{Now: now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := config.Parse("tocsin.yml", d.Checked(), kinds()); err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		var told string
+		for _, r := range d.Sorted() {
+			told += r.String() + "\n"
+		}
+		if tt.want == "" && strings.Contains(told, "not taken") || !strings.Contains(told, tt.want) {
+			t.Errorf("%s: told\n%s", tt.name, told)
+		}
+	}
+}
+
+func TestAFileThatIsNamedLikeACommandIsNone(t *testing.T) {
+	t.Parallel()
+	silences := `[{"id":"s","status":{"state":"active"},"startsAt":"2026-06-12T01:00:00Z","endsAt":"2026-06-13T02:00:00Z","comment":"c\nrm -rf","createdBy":"ana\nid","matchers":[{"name":"a","value":"b\nid"}]}]`
+	d, err := alertmanager.Import("a.yml", []byte("route: {receiver: a}\nreceivers:\n- name: a\n  webhook_configs: [{url: 'https://example.com/a'}]\n"),
+		alertmanager.Options{Silences: []byte(silences), SilencesName: "s\nrm -rf x.json", Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range d.Silences {
+		if strings.ContainsAny(line, "\n\r") {
+			t.Errorf("%q is more than one line", line)
+		}
+	}
+}
+
 func TestMatchersAreReadAsAlertmanagerReadsThem(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -172,7 +274,7 @@ func TestMatchersAreReadAsAlertmanagerReadsThem(t *testing.T) {
 		if tt.ok {
 			want = "b"
 		}
-		a := tocsin.Alert{Detection: tocsin.Detection{Resource: tocsin.Resource{Tags: map[string]string{tt.label: tt.value}}}}
+		a := tocsin.Alert{Detection: tocsin.Detection{Rule: "prometheus", Resource: tocsin.Resource{Tags: map[string]string{tt.label: tt.value}}}}
 		if got := toldBy(c.Routes, a); !slices.Equal(got, []string{want}) {
 			t.Errorf("%s with %s=%q tells %v, want %s", tt.matcher, tt.label, tt.value, got, want)
 		}

@@ -43,7 +43,7 @@ func (i *importing) inhibitions() (importer.Items, error) {
 		}
 		names[name] = true
 		m := (&importer.Map{}).Set("name", name, "from "+n.Where()).
-			Set("when", importer.Block(orEverything(source.text))).Set("mute", importer.Block(orEverything(target.text)))
+			Set("when", importer.Block(source.ofPrometheus())).Set("mute", importer.Block(target.ofPrometheus()))
 		if len(equal) > 0 {
 			m.Set("equal", equal)
 		}
@@ -58,13 +58,4 @@ func unsaid(ms []matcher, c condition) []matcher {
 		return ms
 	}
 	return c.loose
-}
-
-// orEverything is a pattern that is not empty: it matches every alert if the text
-// does.
-func orEverything(text string) string {
-	if text == "" {
-		return `{"status": [{"exists": true}]}`
-	}
-	return text
 }

@@ -206,6 +206,17 @@ type condition struct {
 // same reports whether the pattern alone means the same.
 func (c condition) same() bool { return c.exact && c.except == "" }
 
+// ofPrometheus is the pattern for alerts of Prometheus alone. Alertmanager has no others,
+// and a pattern such as that of severity!="critical" would hide those of GuardDuty, which
+// have no such label.
+func (c condition) ofPrometheus() string {
+	only := `{"rule":["` + ruleName + `"]`
+	if c.text == "" {
+		return only + "}"
+	}
+	return only + "," + strings.TrimPrefix(c.text, "{")
+}
+
 // conditionOf makes one pattern of all matchers, which have to match together.
 func conditionOf(ms []matcher) condition {
 	byLabel := map[string][]matcher{}

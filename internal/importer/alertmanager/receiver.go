@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net"
+	"net/mail"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -327,9 +328,17 @@ func email(g *integration) *importer.Map {
 		return g.fail("smarthost %q is not host:port", server)
 	}
 	m := &importer.Map{}
-	var addresses []string
-	for address := range strings.SplitSeq(to, ",") {
-		addresses = append(addresses, strings.TrimSpace(address))
+	// Alertmanager takes templates here, which are made of the alert.
+	list, err := mail.ParseAddressList(to)
+	if err != nil {
+		return g.fail("to %s is no list of mail addresses", importer.OneLine(to))
+	}
+	if _, err := mail.ParseAddress(from); err != nil {
+		return g.fail("from %s is no mail address", importer.OneLine(from))
+	}
+	addresses := make([]string, len(list))
+	for k, a := range list {
+		addresses[k] = a.Address
 	}
 	m.Set("to", addresses).Set("from", from).Set("smtp", server)
 	if user := g.text("auth_username", "smtp_auth_username"); user != "" {

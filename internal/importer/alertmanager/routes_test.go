@@ -246,6 +246,7 @@ func alertOf(t *testing.T, labels map[string]string) tocsin.Alert {
 	if err != nil {
 		t.Fatal(err)
 	}
+	got.Detection.Rule = "prometheus"
 	return tocsin.Alert{Detection: got.Detection, Status: tocsin.StatusOpen}
 }
 

@@ -90,7 +90,7 @@ func (i *importing) silence(n *importer.Node) (over bool, err error) {
 	if reason == "" {
 		reason = "imported from Alertmanager, where no reason was given"
 	}
-	command := []string{"tocsin", "silence", "create", "--kind", kind, "--pattern", shellQuoted(orEverything(c.text))}
+	command := []string{"tocsin", "silence", "create", "--kind", kind, "--pattern", shellQuoted(c.ofPrometheus())}
 	if !from.IsZero() {
 		command = append(command, "--from", from.UTC().Format(time.RFC3339))
 	}
@@ -98,7 +98,7 @@ func (i *importing) silence(n *importer.Node) (over bool, err error) {
 	if by = strings.TrimSpace(importer.OneLine(by)); by != "" {
 		command = append(command, "--by", shellQuoted(by))
 	}
-	i.draft.Silences = append(i.draft.Silences, fmt.Sprintf("# silence %s, from %s", importer.OneLine(id), n.Where()), strings.Join(append(command, "--yes"), " "))
+	i.draft.Silences = append(i.draft.Silences, importer.OneLine(fmt.Sprintf("# silence %s, from %s", id, n.Where())), strings.Join(append(command, "--yes"), " "))
 	return false, nil
 }
 

@@ -250,6 +250,9 @@ func (i *importing) resource(id string, n, resources *importer.Node) error {
 	if resources == nil {
 		resources = &importer.Node{Kind: importer.Mapping}
 	}
+	if c := n.At("Condition"); c.Scalar() != "" {
+		i.draft.Remark(c, "Condition %s: it is not known before the template is deployed; rule %q is taken as if it held", importer.OneLine(c.Scalar()), id)
+	}
 	n.Take() // but for its properties, which are looked at by themselves
 	return i.rule(properties, id, resources)
 }

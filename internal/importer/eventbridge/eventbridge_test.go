@@ -262,6 +262,15 @@ func TestATemplateOfCloudFormation(t *testing.T) {
 	}
 }
 
+// A resource with a condition may not be there once the template is deployed.
+func TestTheConditionOfAResourceIsTold(t *testing.T) {
+	t.Parallel()
+	d, _ := imported(t, eventbridge.Options{}, eventbridge.File{Name: "t.yml", Text: []byte("Resources:\n  Found:\n    Type: AWS::Events::Rule\n    Condition: IsProd\n    Properties: {EventPattern: {source: [aws.guardduty]}}\n")})
+	if !slices.ContainsFunc(d.Sorted(), func(r importer.Remark) bool { return strings.HasPrefix(r.String(), "t.yml:4:16: Condition IsProd: ") }) {
+		t.Errorf("told %v", d.Sorted())
+	}
+}
+
 // The same rule in every form that AWS gives it is the same configuration.
 func TestEveryFormOfARule(t *testing.T) {
 	t.Parallel()
