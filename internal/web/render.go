@@ -55,7 +55,7 @@ type framed[V any] struct {
 
 // InMore reports whether the page stands in the navigation's fold.
 func (f framed[V]) InMore() bool {
-	return slices.Contains([]string{"notifications", "policies", "coverage", "reports", "explain", "sources", "receivers"}, f.Here)
+	return slices.Contains([]string{"notifications", "policies", "reports", "explain", "sources", "receivers"}, f.Here)
 }
 
 // show writes the page. Nothing is written if the template fails.
