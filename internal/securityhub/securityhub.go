@@ -158,16 +158,23 @@ func (f finding) detection() tocsin.Detection {
 		// What people do to a finding does not change when it was updated last.
 		d.UpdatedAt = latest(f.updated, f.processed, f.Time)
 	}
-	if f.state != "" {
+	f.end(&d)
+	if d.Over {
 		d.Intent = tocsin.IntentClose // most findings are never told of at all
 	}
-	f.end(&d)
 	return d
 }
 
-// end says that it is over, if it is.
+// anUpdate is for how long after a product updated its finding Security Hub may tell of
+// the update, and not of what somebody did to the finding since.
+const anUpdate = 15 * time.Minute
+
+// end says that it is over, if it is. A copy that is resolved may be an update of what
+// somebody resolved before it happened again: Security Hub leaves that standing
+// (https://docs.aws.amazon.com/securityhub/latest/userguide/finding-workflow-status.html),
+// and the alert of what happens goes on.
 func (f finding) end(d *tocsin.Detection) {
-	if f.state == "" {
+	if f.state == "" || d.Copied && f.state == "resolved" && f.Time.Sub(f.updated) < anUpdate {
 		return
 	}
 	d.Over, d.OverReason = true, string(tocsin.ReasonRecovered)
