@@ -28,6 +28,30 @@ func doorEnv(admits func(string) bool) collect.Env {
 	}
 }
 
+func door(t *testing.T, limits collect.Limits) *collect.Door {
+	t.Helper()
+	d, err := collect.NewDoorWithin(limits, doorEnv(nil), secret.New("0123456789abcdef"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// run runs d until end, which returns once it has ended. It is for a bubble.
+func run(t *testing.T, d *collect.Door, sink collect.Sink) (end func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = d.Run(ctx, sink)
+	}()
+	synctest.Wait()
+	return func() {
+		cancel()
+		<-ended
+	}
+}
+
 // A token may be anything that somebody's generator gave: its URL is taken as the
 // source itself tells it.
 func TestADoorKnowsItsTokenHoweverItIsSpelled(t *testing.T) {
@@ -83,27 +107,20 @@ func TestADoorAdmitsTheTokenBefore(t *testing.T) {
 func TestWhatComesBeforeADoorRunsWaitsForIt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d, err := collect.NewDoor(doorEnv(nil), secret.New("0123456789abcdef"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		d := door(t, collect.Limits{})
 		kept := make(chan error, 1)
 		go func() {
 			_, err := d.Deliver(t.Context(), tocsin.Event{})
 			kept <- err
 		}()
 		synctest.Wait() // the delivery is inside
-		ctx, cancel := context.WithCancel(t.Context())
-		go func() {
-			_ = d.Run(ctx, func(_ context.Context, events ...tocsin.Event) ([]tocsin.Receipt, error) {
-				return make([]tocsin.Receipt, len(events)), nil
-			})
-		}()
+		end := run(t, d, func(_ context.Context, events ...tocsin.Event) ([]tocsin.Receipt, error) {
+			return make([]tocsin.Receipt, len(events)), nil
+		})
 		if err := <-kept; err != nil {
 			t.Errorf("a delivery from before it ran: %v, want it kept", err)
 		}
-		cancel()
-		synctest.Wait()
+		end()
 		began := time.Now()
 		if _, err := d.Deliver(t.Context(), tocsin.Event{}); !errors.Is(err, collect.ErrStopped) || time.Since(began) != 0 {
 			t.Errorf("after it ran: %v after %v, want %v at once", err, time.Since(began), collect.ErrStopped)
@@ -114,24 +131,17 @@ func TestWhatComesBeforeADoorRunsWaitsForIt(t *testing.T) {
 func TestADoorThatIsFullOrClosedTakesNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d, err := collect.NewDoor(doorEnv(nil), secret.New("0123456789abcdef"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		d := door(t, collect.Limits{})
 		if _, err := d.Deliver(t.Context(), tocsin.Event{}); !errors.Is(err, collect.ErrStopped) {
 			t.Errorf("before it runs: %v, want %v", err, collect.ErrStopped)
 		}
-		ctx, cancel := context.WithCancel(t.Context())
 		var calls atomic.Int64
 		gate := make(chan struct{})
-		go func() {
-			_ = d.Run(ctx, func(_ context.Context, events ...tocsin.Event) ([]tocsin.Receipt, error) {
-				calls.Add(1)
-				<-gate
-				return make([]tocsin.Receipt, len(events)), nil
-			})
-		}()
-		synctest.Wait()
+		end := run(t, d, func(_ context.Context, events ...tocsin.Event) ([]tocsin.Receipt, error) {
+			calls.Add(1)
+			<-gate
+			return make([]tocsin.Receipt, len(events)), nil
+		})
 		if _, err := d.Deliver(t.Context()); err != nil || calls.Load() != 0 {
 			t.Errorf("no event at all: %v, and the sink was called %d times", err, calls.Load())
 		}
@@ -147,7 +157,7 @@ func TestADoorThatIsFullOrClosedTakesNothing(t *testing.T) {
 		if _, err := d.Deliver(t.Context(), tocsin.Event{}); err != nil {
 			t.Errorf("once they are done: %v", err)
 		}
-		cancel()
+		end()
 	})
 }
 
@@ -155,19 +165,11 @@ func TestADoorThatIsFullOrClosedTakesNothing(t *testing.T) {
 func TestADoorWhoseEventsAreNotKeptIsFailing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d, err := collect.NewDoor(doorEnv(nil), secret.New("0123456789abcdef"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
+		d := door(t, collect.Limits{})
 		var full error
-		go func() {
-			_ = d.Run(ctx, func(ctx context.Context, events ...tocsin.Event) ([]tocsin.Receipt, error) {
-				return make([]tocsin.Receipt, len(events)), cmp.Or(full, ctx.Err())
-			})
-		}()
-		synctest.Wait()
+		defer run(t, d, func(ctx context.Context, events ...tocsin.Event) ([]tocsin.Receipt, error) {
+			return make([]tocsin.Receipt, len(events)), cmp.Or(full, ctx.Err())
+		})()
 		stands := func(when, state string, says ...string) {
 			t.Helper()
 			st := d.Status(t.Context())
@@ -221,22 +223,14 @@ func TestADoorAnswersInTimeWhateverTheSinkDoes(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				d, err := collect.NewDoorWithin(tt.limits, doorEnv(nil), secret.New("0123456789abcdef"))
-				if err != nil {
-					t.Fatal(err)
-				}
+				d := door(t, tt.limits)
 				const hang = time.Minute
-				ctx, cancel := context.WithCancel(t.Context())
 				var kept string
-				ended := make(chan struct{})
-				go func() {
-					defer close(ended)
-					_ = d.Run(ctx, func(_ context.Context, events ...tocsin.Event) ([]tocsin.Receipt, error) {
-						time.Sleep(hang)
-						kept = string(events[0].Raw)
-						return make([]tocsin.Receipt, len(events)), nil
-					})
-				}()
+				end := run(t, d, func(_ context.Context, events ...tocsin.Event) ([]tocsin.Receipt, error) {
+					time.Sleep(hang)
+					kept = string(events[0].Raw)
+					return make([]tocsin.Receipt, len(events)), nil
+				})
 				began := time.Now()
 				deliver := func() error {
 					body, err := collect.ReadBody(httptest.NewRequest(http.MethodPost, "/in/prom", strings.NewReader(`{"first":"event"}`)))
@@ -255,8 +249,7 @@ func TestADoorAnswersInTimeWhateverTheSinkDoes(t *testing.T) {
 				if err := deliver(); !errors.Is(err, collect.ErrBusy) {
 					t.Errorf("another meanwhile: %v, want %v", err, collect.ErrBusy)
 				}
-				cancel()
-				<-ended
+				end()
 				if took := time.Since(began); took != hang || kept != `{"first":"event"}` {
 					t.Errorf("Run ended after %v with %q kept, want it to wait for the sink", took, kept)
 				}
@@ -271,19 +264,11 @@ func TestADoorAnswersInTimeWhateverTheSinkDoes(t *testing.T) {
 func TestASenderThatLeavesADoorWaitsForNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d, err := collect.NewDoor(doorEnv(nil), secret.New("0123456789abcdef"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			_ = d.Run(ctx, func(context.Context, ...tocsin.Event) ([]tocsin.Receipt, error) {
-				time.Sleep(time.Minute)
-				return []tocsin.Receipt{{}}, nil
-			})
-		}()
+		d := door(t, collect.Limits{})
+		defer run(t, d, func(context.Context, ...tocsin.Event) ([]tocsin.Receipt, error) {
+			time.Sleep(time.Minute)
+			return []tocsin.Receipt{{}}, nil
+		})()
 		began := time.Now()
 		sender, leave := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, leave)
@@ -293,8 +278,6 @@ func TestASenderThatLeavesADoorWaitsForNothing(t *testing.T) {
 		if st := d.Status(t.Context()); st.State != "ok" {
 			t.Errorf("a sender that leaves is nobody's fault: %+v", st)
 		}
-		cancel()
-		<-ended
 	})
 }
 
@@ -302,22 +285,15 @@ func TestASenderThatLeavesADoorWaitsForNothing(t *testing.T) {
 func TestAPanicOfTheSinkIsTheDeliverys(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d, err := collect.NewDoorWithin(collect.Limits{Waiting: 1}, doorEnv(nil), secret.New("0123456789abcdef"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
+		d := door(t, collect.Limits{Waiting: 1})
 		var hang time.Duration
-		go func() {
-			_ = d.Run(ctx, func(_ context.Context, events ...tocsin.Event) ([]tocsin.Receipt, error) {
-				if len(events[0].Raw) == 0 {
-					time.Sleep(hang)
-					panic("no event")
-				}
-				return make([]tocsin.Receipt, len(events)), nil
-			})
-		}()
+		defer run(t, d, func(_ context.Context, events ...tocsin.Event) ([]tocsin.Receipt, error) {
+			if len(events[0].Raw) == 0 {
+				time.Sleep(hang)
+				panic("no event")
+			}
+			return make([]tocsin.Receipt, len(events)), nil
+		})()
 		func() {
 			defer func() {
 				if got := recover(); got != "no event" {
