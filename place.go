@@ -126,6 +126,24 @@ type Reconciliation struct {
 	Unexplained int64 `json:"unexplained"`
 }
 
+// With adds up what was compared in another place: both are compared from the later
+// beginning to the earlier end. The zero Reconciliation is none.
+func (r Reconciliation) With(o Reconciliation) Reconciliation {
+	if o.From.After(r.From) {
+		r.From = o.From
+	}
+	if r.Until.IsZero() || o.Until.Before(r.Until) {
+		r.Until = o.Until
+	}
+	r.API += o.API
+	r.Received += o.Received
+	r.Pending += o.Pending
+	r.Suppressed += o.Suppressed
+	r.Recovered += o.Recovered
+	r.Unexplained += o.Unexplained
+	return r
+}
+
 // Held is what the journal has of a finding: the newest version (its updatedAt) that
 // any event brought, and the newest that came by event rather than being asked for
 // from an API. Zero is none.

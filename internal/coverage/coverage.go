@@ -196,17 +196,26 @@ type Canary struct {
 // A Reconciling is the newest comparison of what came from a place with what
 // GuardDuty has.
 type Reconciling struct {
-	Source      string    `json:"source" doc:"The source that compares."`
-	At          time.Time `json:"at,omitzero" doc:"When it compared last."`
-	From        time.Time `json:"from,omitzero" doc:"From when on findings were compared."`
-	Until       time.Time `json:"until,omitzero" doc:"Until when."`
-	API         int64     `json:"api" doc:"Findings that GuardDuty has."`
-	Received    int64     `json:"received" doc:"Those that arrived by event."`
-	Pending     int64     `json:"pending" doc:"Those that arrived, and of which something newer is not due."`
-	Suppressed  int64     `json:"suppressed" doc:"Those that GuardDuty itself archived and never sends."`
-	Recovered   int64     `json:"recovered" doc:"Those that did not arrive, and were fetched."`
-	Unexplained int64     `json:"unexplained" doc:"Those that could not be had at all."`
-	Error       string    `json:"error,omitempty" doc:"Why it cannot compare since."`
+	Source string    `json:"source" doc:"The source that compares."`
+	At     time.Time `json:"at,omitzero" doc:"When it compared last."`
+	From   time.Time `json:"from,omitzero" doc:"From when on findings were compared."`
+	Until  time.Time `json:"until,omitzero" doc:"Until when."`
+	Counts
+	Error string `json:"error,omitempty" doc:"Why it cannot compare since."`
+}
+
+// Counts are the findings that were compared: API is all the others together.
+type Counts struct {
+	API         int64 `json:"api" doc:"Findings that GuardDuty has."`
+	Received    int64 `json:"received" doc:"Those that arrived by event."`
+	Pending     int64 `json:"pending" doc:"Those that arrived, and of which something newer is not due."`
+	Suppressed  int64 `json:"suppressed" doc:"Those that GuardDuty itself archived and never sends."`
+	Recovered   int64 `json:"recovered" doc:"Those that did not arrive, and were fetched."`
+	Unexplained int64 `json:"unexplained" doc:"Those that could not be had at all."`
+}
+
+func countsOf(r tocsin.Reconciliation) Counts {
+	return Counts{r.API, r.Received, r.Pending, r.Suppressed, r.Recovered, r.Unexplained}
 }
 
 // A Gap is something that is wrong with a place, or worth a look.
@@ -254,15 +263,10 @@ type Totals struct {
 
 // Reconciliation sums what was compared.
 type Reconciliation struct {
-	Places      int       `json:"places" doc:"How many detectors were compared."`
-	From        time.Time `json:"from" doc:"From when on findings were compared: the latest beginning of all."`
-	Until       time.Time `json:"until" doc:"Until when findings are checked: the earliest end of all."`
-	API         int64     `json:"api" doc:"Findings that GuardDuty has."`
-	Received    int64     `json:"received" doc:"Those that arrived by event."`
-	Pending     int64     `json:"pending" doc:"Those that arrived, and of which something newer is not due."`
-	Suppressed  int64     `json:"suppressed" doc:"Those that GuardDuty itself archived and never sends."`
-	Recovered   int64     `json:"recovered" doc:"Those that did not arrive, and were fetched."`
-	Unexplained int64     `json:"unexplained" doc:"Those that could not be had at all."`
+	Places int       `json:"places" doc:"How many detectors were compared."`
+	From   time.Time `json:"from" doc:"From when on findings were compared: the latest beginning of all."`
+	Until  time.Time `json:"until" doc:"Until when findings are checked: the earliest end of all."`
+	Counts
 }
 
 // A Note says what cannot be known as things are, and what to add.

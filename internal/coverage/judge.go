@@ -469,31 +469,20 @@ func (j *judge) count() {
 
 // sum adds up what was compared, of each place once.
 func (j *judge) sum() *Reconciliation {
-	var sum *Reconciliation
+	var sum tocsin.Reconciliation
+	places := 0
 	for _, all := range j.reconciled {
 		s, ok := newestReconciliation(all)
 		if !ok {
 			continue
 		}
-		r := s.Reconciliation
-		if sum == nil {
-			sum = &Reconciliation{From: r.From, Until: r.Until}
-		}
-		sum.Places++
-		if r.From.After(sum.From) {
-			sum.From = r.From
-		}
-		if r.Until.Before(sum.Until) {
-			sum.Until = r.Until
-		}
-		sum.API += r.API
-		sum.Received += r.Received
-		sum.Pending += r.Pending
-		sum.Suppressed += r.Suppressed
-		sum.Recovered += r.Recovered
-		sum.Unexplained += r.Unexplained
+		sum = sum.With(*s.Reconciliation)
+		places++
 	}
-	return sum
+	if places == 0 {
+		return nil
+	}
+	return &Reconciliation{Places: places, From: sum.From, Until: sum.Until, Counts: countsOf(sum)}
 }
 
 // newestReconciliation is the one that goes furthest.

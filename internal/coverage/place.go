@@ -167,8 +167,7 @@ func (p *place) lookAtReconciliation() {
 	p.cell.Reconciliation = &Reconciling{Source: s.Source, At: seenAt(s), Error: s.Error}
 	if r := s.Reconciliation; r != nil {
 		c := p.cell.Reconciliation
-		c.From, c.Until, c.API, c.Received, c.Pending = r.From, r.Until, r.API, r.Received, r.Pending
-		c.Suppressed, c.Recovered, c.Unexplained = r.Suppressed, r.Recovered, r.Unexplained
+		c.From, c.Until, c.Counts = r.From, r.Until, countsOf(*r)
 	}
 }
 

@@ -156,18 +156,7 @@ func (s *summary) add(counts *outcome) {
 	}
 	s.Places++
 	for _, c := range counts.accounts {
-		if s.Sum.Until.IsZero() || c.Until.Before(s.Sum.Until) {
-			s.Sum.Until = c.Until
-		}
-		if c.From.After(s.Sum.From) {
-			s.Sum.From = c.From
-		}
-		s.Sum.API += c.API
-		s.Sum.Received += c.Received
-		s.Sum.Pending += c.Pending
-		s.Sum.Suppressed += c.Suppressed
-		s.Sum.Recovered += c.Recovered
-		s.Sum.Unexplained += c.Unexplained
+		s.Sum = s.Sum.With(c)
 	}
 }
 
